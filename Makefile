@@ -1,0 +1,37 @@
+# make repro   set up and run the whole experiment of params.yaml (profile demo as committed)
+# make test    set up and run lint, import contracts and all tests
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+export PATH := $(abspath $(BIN)):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: repro test lint ablations clean
+
+repro: $(STAMP)
+	dvc repro
+
+test: lint
+	python -m pytest -q -n 2
+
+lint: $(STAMP)
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	codespell
+	lint-imports
+
+ablations: $(STAMP)
+	snakemake --cores all ablations
+
+clean:
+	rm -rf $(VENV) .snakemake
+
+# torch comes first, by pip: what it brings (CPU or CUDA) is then kept by uv, which does the rest faster.
+$(STAMP): pyproject.toml requirements/constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 12) else f"Python 3.11 or 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt torch uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c requirements/constraints.txt --group dev --editable .
+	touch $@

@@ -1,0 +1,178 @@
+"""Every parameter, typed, ranged and without a default: values live in `workflow/conf/` alone.
+
+One frozen section a class, as in `params.yaml`; the hyper-parameters of one member of the zoo are
+the `Settings` class in its own module. A stage loads only the sections that its entry in `dvc.yaml`
+tracks, so no parameter can change a result unseen.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tfsdiff.errors import InputError
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, typed, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Compute(Section):
+    """Where to compute. The number of threads fixes the order of floating-point sums."""
+
+    device: Literal["cpu", "cuda"]
+    threads: Count
+
+
+class PhantomData(Section):
+    """Virtual patients made from the MNI152 maps that nilearn ships."""
+
+    source: Literal["phantom"]
+    input: str  # the generator's own code: a change of it makes new patients
+    pixels: Annotated[int, Field(ge=16, le=256)]
+    patients: Count
+    slices_per_patient: Annotated[int, Field(ge=1, le=12)]
+    combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT-Tc, dealt to the patients in turn
+    lesion_share: Fraction  # share of the patients that carry a lesion
+
+
+class DirectoryData(Section):
+    """A folder of registered groups: manifest.csv and images/GROUP/MODALITY.png."""
+
+    source: Literal["directory"]
+    input: str  # the folder
+    pixels: Count  # side that every image must have
+
+
+Data = Annotated[PhantomData | DirectoryData, Field(discriminator="source")]
+
+
+class Split(Section):
+    """Training, validation and test part: counts where their sum is the number of groups, else shares."""
+
+    rule: Literal["random", "patient"]
+    train: Count
+    validation: Count
+    test: Count
+    gap_slices: Annotated[int, Field(ge=0)]  # left out between blocks where patients are too few
+
+
+class Resolution(Section):
+    """Side of the high-resolution images, in pixels."""
+
+    hr_pixels: Annotated[int, Field(ge=16)]
+
+
+class UNet(Section):
+    """The SR3 U-Net (reference page, 4.1)."""
+
+    width: Count
+    multipliers: tuple[Count, ...]
+    blocks: Count  # residual units a level
+    attention_level: Annotated[int, Field(ge=0)] | None  # index of the level that attends, or none
+    groups: Count  # of the group normalisation
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    initialisation: Literal["kaiming", "orthogonal"]  # orthogonal: as released
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "UNet":
+        if self.width % 2 or self.width % self.groups:
+            raise ValueError("width must be even and a multiple of groups")
+        if self.attention_level is not None and self.attention_level >= len(self.multipliers):
+            raise ValueError("attention_level must be below the number of multipliers")
+        return self
+
+
+class Diffusion(Section):
+    """The forward process and what the network predicts."""
+
+    steps: Count  # T
+    schedule: Literal["linear", "cosine"]
+    beta_start: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule
+    beta_end: Annotated[float, Field(gt=0, lt=1)]
+    prediction: Literal["eps", "v", "x0"]  # paper: eps
+
+
+class Train(Section):
+    """Optimisation of a network."""
+
+    steps: Count
+    batch: Count
+    optimiser: Literal["adam", "adamw"]
+    learning_rate: Annotated[float, Field(gt=0)]
+    warmup_steps: Annotated[int, Field(ge=0)]
+    decay: Literal["constant", "cosine"]
+    gradient_clip: Annotated[float, Field(gt=0)] | None
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
+    crop_pixels: Annotated[int, Field(ge=8)] | None  # random crops, or whole images
+    flip: bool  # common random horizontal flip of sources and truth
+    checkpoint_steps: Count
+    validation_steps: Count
+
+
+class Sampling(Section):
+    """Reverse process at inference."""
+
+    sampler: Literal["ancestral", "ddim"]
+    steps: Count  # evaluations of the network; ancestral on all T steps is the paper's
+    batch: Count
+
+
+class Metrics(Section):
+    """What the eight metrics need from outside."""
+
+    lpips_backbone: str  # file of AlexNet features, or "torchvision": what torchvision downloads
+
+
+class Report(Section):
+    """What the tables and the figure show; the rows are cells that `evaluate` scores."""
+
+    table1: tuple[str, ...]
+    controls: tuple[str, ...]  # shown in Table 1 below a rule, without rank
+    table2: tuple[str, ...]
+    figure2_groups: Count  # test groups shown
+
+
+Params = TypeVar("Params", bound=Section)
+
+
+def load(path: Path, section: type[Params]) -> Params:
+    """Read from the YAML file at `path` what `section` names; other top-level keys are not looked at.
+
+    Raises:
+        InputError: the file is missing, is no YAML mapping, or a value is missing or out of range.
+    """
+    values = read_yaml(path)
+    known = {field.alias or name for name, field in section.model_fields.items()}
+    return validate({key: value for key, value in values.items() if key in known}, section, path)
+
+
+def validate(values: dict[str, Any], section: type[Params], origin: Path | str) -> Params:
+    """Build `section` from `values`; errors are one line and name `origin` and the key."""
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{origin}: {key}: {first['msg']} (got {first['input']!r})") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping, with InputError where it cannot be had."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); compose it with "
+                         "`python -m tfsdiff.compose profile=demo`") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: must hold a mapping of sections")
+    return values

@@ -1,0 +1,18 @@
+"""A progress bar with rate and time left on a terminal, and silence elsewhere."""
+
+import sys
+from collections.abc import Iterable
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+
+def progress(
+    items: Iterable[Item], title: str, total: int | None = None, initial: int = 0
+) -> Iterable[Item]:
+    """Iterate over `items` behind a bar called `title`; shows nothing when stderr is no terminal."""
+    return tqdm(
+        items, desc=title, total=total, initial=initial, disable=not sys.stderr.isatty(), leave=True
+    )

@@ -1,0 +1,49 @@
+"""From the signature of a stage function to its command line; errors of the user end with code 1."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tfsdiff import params, seeding
+from tfsdiff.errors import InputError
+
+
+def run(stage: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
+    """Call `stage` with flags named as its keyword arguments, then exit the process.
+
+    The first parameter of `stage` is its frozen section of parameters, read from the file that
+    `--params` names; every other one is keyword-only and typed `Path`, `str` or `int`.
+    """
+    sys.exit(execute(stage, arguments))
+
+
+def execute(stage: Callable[..., None], arguments: Sequence[str] | None = None) -> int:
+    """Like `run`, but return the exit code."""
+    given = vars(parser_of(stage).parse_args(arguments))
+    section = next(iter(inspect.signature(stage).parameters.values())).annotation
+    try:
+        values = params.load(given.pop("params"), section)
+        if "compute" in section.model_fields:
+            seeding.configure(values.compute.threads)
+        stage(values, **given)
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return 130
+    return 0
+
+
+def parser_of(stage: Callable[..., None]) -> argparse.ArgumentParser:
+    """Build the parser of `stage`: one required flag for each keyword-only argument."""
+    module = inspect.getmodule(stage)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m tfsdiff.stages.{stage.__name__}", description=module.__doc__
+    )
+    for name, parameter in list(inspect.signature(stage).parameters.items())[1:]:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=parameter.annotation, required=True)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    return parser

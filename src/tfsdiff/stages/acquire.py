@@ -1,0 +1,36 @@
+"""Take registered slices from the data source into `data/raw`.
+
+Reads: what `data.input` names (the phantom's own code, or a folder of slices).
+Writes: an image folder, manifest.csv and images/GROUP/MODALITY.png.
+"""
+
+from pathlib import Path
+
+from tfsdiff.data import directory, phantom
+from tfsdiff.data.groups import write_folder
+from tfsdiff.errors import InputError
+from tfsdiff.params import Data, DirectoryData, Section
+from tfsdiff.progress import progress
+from tfsdiff.stages import _cli
+
+
+class Params(Section):
+    """What this stage may see."""
+
+    data: Data
+    seed: int
+
+
+def acquire(params: Params, *, input: Path, out: Path) -> None:
+    """Write the image folder `out` from the source that `params.data` describes."""
+    if not input.exists():
+        raise InputError(f"data.input: {input} does not exist; set it to the folder with your slices")
+    if isinstance(params.data, DirectoryData):
+        items = directory.read_directory(params.data)
+    else:
+        items = phantom.generate(params.data, params.seed)
+    write_folder(out, progress(items, "acquire"))
+
+
+if __name__ == "__main__":
+    _cli.run(acquire)

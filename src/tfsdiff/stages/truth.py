@@ -1,0 +1,39 @@
+"""Make the ground truth: BitonicX of the high-resolution sources.
+
+Reads: an image folder. Writes: GROUP.png for every group.
+"""
+
+from pathlib import Path
+
+from tfsdiff import seeding
+from tfsdiff.data.dataset import load_batch
+from tfsdiff.data.groups import read_manifest
+from tfsdiff.fusers.bitonicx import BitonicX, Settings
+from tfsdiff.params import Compute, Section
+from tfsdiff.progress import progress
+from tfsdiff.stages import _cli
+from tfsdiff.stages._folders import write_fused
+
+
+class Params(Section):
+    """What this stage may see."""
+
+    compute: Compute
+    seed: int
+    truth: Settings
+
+
+def truth(params: Params, *, sources: Path, out: Path) -> None:
+    """Fuse every group of the image folder `sources` to `out`/GROUP.png."""
+    fuser = BitonicX(params.truth)
+
+    def fused():
+        for group in progress([group.group for group in read_manifest(sources)], "truth"):
+            noise = seeding.generator(params.seed, "truth", group)
+            yield group, fuser.fuse(load_batch(sources, [group]), [noise])[0]
+
+    write_fused(out, fused())
+
+
+if __name__ == "__main__":
+    _cli.run(truth)

@@ -1,0 +1,152 @@
+"""DVC and Snakemake see one pipeline: same jobs, and each stage tracks exactly what it reads."""
+
+import importlib
+import inspect
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
+
+from stages import Pipeline, Stage
+
+from tfsdiff.stages import _cli
+
+ENTRIES = yaml.safe_load(Path(__file__).resolve().parents[2].joinpath("dvc.yaml").read_text())
+ENTRIES = ENTRIES["stages"]
+
+
+def module_of(entry) -> str:
+    return re.search(r"-m (tfsdiff\.stages\.\w+)", entry["cmd"])[1]
+
+
+def function_of(entry):
+    module = importlib.import_module(module_of(entry))
+    return getattr(module, module.__name__.rpartition(".")[2])
+
+
+@pytest.fixture(scope="module")
+def pipeline(root):
+    return Pipeline(root)
+
+
+@pytest.fixture(scope="module")
+def dvc_jobs(root):
+    """Command to (inputs, outputs) of every job, as DVC itself resolves dvc.yaml."""
+    code = (
+        "import json, sys\n"
+        "from dvc.repo import Repo\n"
+        "jobs = {s.cmd: [sorted(str(d.def_path) for d in s.deps if hasattr(d, 'def_path')"
+        " and type(d).__name__ != 'ParamsDependency'), sorted(o.def_path for o in s.outs)]"
+        " for s in Repo('.').index.stages if s.cmd}\n"
+        "print(json.dumps(jobs))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def test_reader_gives_the_jobs_of_dvc(pipeline, dvc_jobs):
+    ours = {
+        stage.command(cell): [
+            sorted(stage.inputs(cell)),
+            sorted(path.format(**cell) for path in stage.outputs),
+        ]
+        for stage in pipeline
+        for cell in stage.cells()
+    }
+    assert ours == dvc_jobs
+
+
+@pytest.mark.slow
+def test_snakemake_plans_the_jobs_of_dvc(root, dvc_jobs):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run", "--forceall", "--printshellcmds",
+         "--cores", "1", "--nolock", "all"],
+        cwd=root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    planned = set(re.findall(r"(python -m tfsdiff\.stages\.[^>]*?) >", done.stdout + done.stderr))
+    assert planned == set(dvc_jobs)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_flags_are_arguments_of_the_function(name):
+    words = shlex.split(ENTRIES[name]["cmd"])
+    flags = {word[2:].replace("-", "_") for word in words if word.startswith("--")}
+    arguments = list(inspect.signature(function_of(ENTRIES[name])).parameters)[1:]
+    assert flags == set(arguments)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_parameters_read_are_parameters_tracked(name):
+    roots = {key.partition(".")[0] for key in ENTRIES[name]["params"]}
+    section = next(iter(inspect.signature(function_of(ENTRIES[name])).parameters.values()))
+    assert set(section.annotation.model_fields) == roots
+
+
+@pytest.fixture(scope="module")
+def imports():
+    return grimp.build_graph("tfsdiff", cache_dir=None)
+
+
+def closure(graph, module) -> set[str]:
+    """Modules that `module` reaches; the registry of the zoo is not followed into its members."""
+    base = {"tfsdiff.fusers", "tfsdiff.fusers.base", "tfsdiff.fusers.storage"}
+    seen, queue = set(), [module]
+    while queue:
+        current = queue.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        found = graph.find_modules_directly_imported_by(current)
+        if current == "tfsdiff.fusers":
+            found = {name for name in found if not name.startswith("tfsdiff.fusers.")} | (found & base)
+        queue += found
+    return seen
+
+
+# Modules that only carry types, errors and file handling: no result changes with them.
+PLUMBING = {
+    "tfsdiff", "tfsdiff._torchvision", "tfsdiff.errors", "tfsdiff.files", "tfsdiff.params",
+    "tfsdiff.progress", "tfsdiff.seeding", "tfsdiff.tensors", "tfsdiff.stages._cli",
+    "tfsdiff.stages._folders", "tfsdiff.fusers", "tfsdiff.fusers.storage",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_code_that_a_stage_imports_is_a_dependency(root, imports, name):
+    entry = ENTRIES[name]
+    covered = [dep for dep in entry["deps"] if dep.startswith("src/")]
+    for member in ("fuser", "enlarger", "network"):
+        covered = [dep.replace("${item." + member + "}", "*") for dep in covered]
+    missing = []
+    for module in closure(imports, module_of(entry)) - PLUMBING:
+        path = Path("src", *module.split("."))
+        path = path / "__init__.py" if (root / path).is_dir() else path.with_suffix(".py")
+        if path.name == "__init__.py" and not (root / path).read_text().strip():
+            continue
+        if not any(path.is_relative_to(dep) or path.match(dep) for dep in covered):
+            missing.append(path.as_posix())
+    assert not sorted(missing)
+
+
+def test_every_stage_function_has_a_parser():
+    for entry in ENTRIES.values():
+        assert _cli.parser_of(function_of(entry)).format_help()
+
+
+def test_reader_refuses_templates_that_it_does_not_know():
+    entry = {"cmd": "run ${item.colour}", "outs": ["out"], "matrix": {"scale": [2]}}
+    stage = Stage("odd", entry, {})
+    with pytest.raises(ValueError, match="no axis 'colour'"):
+        stage.command({"scale": "2"})
+    with pytest.raises(KeyError, match="has no 'scales'"):
+        Stage("odd", {"cmd": "run", "matrix": {"scale": "${scales}"}}, {})

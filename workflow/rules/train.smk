@@ -1,0 +1,19 @@
+"""Networks: one job a network and scale, on a GPU where the profile grants one."""
+
+
+rule train:
+    input:
+        pipeline.inputs("train"),
+    output:
+        directory(pipeline["train"].outputs[0]),
+        pipeline["train"].outputs[1],
+    params:
+        tracked=pipeline["train"].tracked,
+        command=pipeline["train"].command,
+    log:
+        "results/logs/train-{network}-{scale}.log",
+    threads: pipeline.threads
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
+    shell:
+        "{params.command} > {log} 2>&1"

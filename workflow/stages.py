@@ -1,0 +1,142 @@
+"""Reads dvc.yaml for Snakemake: commands, inputs, outputs and tracked parameters of each stage.
+
+A DVC template `${item.scale}` and a Snakemake wildcard `{scale}` are the same idea, so one becomes
+the other; any other `${...}` is looked up in params.yaml. The accepted grammar is kept small on
+purpose. Imports neither DVC nor torch: a dry run stays fast.
+"""
+
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
+
+
+class Stage:
+    """One stage of dvc.yaml in the words of a Snakemake rule.
+
+    Attributes:
+        name: the stage's name.
+        axes: the matrix, wildcard to its values as text.
+        outputs: paths with `{wildcard}` in them.
+    """
+
+    def __init__(self, name: str, entry: dict[str, Any], values: dict[str, Any]) -> None:
+        self.name = name
+        self._entry = entry
+        self._values = values
+        self.axes = {
+            axis: [str(value) for value in _resolve(spec, values)]
+            for axis, spec in entry.get("matrix", {}).items()
+        }
+        self.outputs = [self._pattern(path) for key in ("outs", "metrics") for path in entry.get(key, [])]
+        self._inputs = [self._pattern(path) for path in entry.get("deps", [])]
+
+    def _pattern(self, text: str) -> str:
+        def replace(match: re.Match[str]) -> str:
+            item, _, axis = match[1].partition(".")
+            if item == "item":
+                if axis not in self.axes:
+                    raise ValueError(f"dvc.yaml: {self.name}: no axis {axis!r} for {match[0]}")
+                return "{" + axis + "}"
+            return str(_lookup(match[1], self._values))
+
+        return TEMPLATE.sub(replace, text)
+
+    def cells(self) -> list[dict[str, str]]:
+        """All combinations of the matrix, as wildcard values."""
+        return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
+
+    def all_outputs(self) -> list[str]:
+        """Outputs of all cells."""
+        return [path.format(**cell) for cell in self.cells() for path in self.outputs]
+
+    def command(self, wildcards: Any) -> str:
+        """The command of one cell."""
+        return self._pattern(self._entry["cmd"]).format(**_as_dict(wildcards))
+
+    def tracked(self, wildcards: Any) -> dict[str, Any]:
+        """Values of the parameters that the stage tracks, by dotted key."""
+        cell = _as_dict(wildcards)
+        keys = [self._pattern(key).format(**cell) for key in self._entry.get("params", [])]
+        return {key: _lookup(key, self._values) for key in keys}
+
+    def inputs(self, wildcards: Any) -> list[str]:
+        """Inputs of one cell, before folders are replaced by what lies in them."""
+        return [path.format(**_as_dict(wildcards)) for path in self._inputs]
+
+
+class Pipeline:
+    """All stages of dvc.yaml under the values of params.yaml."""
+
+    def __init__(self, root: Path) -> None:
+        entries = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+        self._values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
+        self._root = root
+        self._stages = {name: Stage(name, entry, self._values) for name, entry in entries.items()}
+        self.threads: int = self._values["compute"]["threads"]
+        self.device: str = self._values["compute"]["device"]
+        self._made = [path for stage in self._stages.values() for path in stage.all_outputs()]
+
+    def __getitem__(self, name: str) -> Stage:
+        return self._stages[name]
+
+    def __iter__(self):
+        return iter(self._stages.values())
+
+    def inputs(self, name: str) -> Callable[[Any], list[str]]:
+        """Input function of a rule: folders become the outputs in them, or their source files."""
+        return lambda wildcards: [
+            path for entry in self._stages[name].inputs(wildcards) for path in self._expand(entry)
+        ]
+
+    def constraints(self) -> dict[str, str]:
+        """Regular expressions of all wildcards, from the matrices."""
+        values: dict[str, set[str]] = {}
+        for stage in self:
+            for axis, allowed in stage.axes.items():
+                values.setdefault(axis, set()).update(allowed)
+        # Longest first: `tfsdiff` must not stop short of `tfsdiff_no_psf`.
+        return {
+            axis: "|".join(re.escape(value) for value in sorted(allowed, key=lambda v: (-len(v), v)))
+            for axis, allowed in values.items()
+        }
+
+    def _expand(self, entry: str) -> list[str]:
+        if entry in self._made:
+            return [entry]
+        inside = [path for path in self._made if path.startswith(f"{entry}/")]
+        if inside:
+            return inside
+        folder = self._root / entry
+        if folder.is_dir():
+            return sorted(
+                path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+                for path in folder.rglob("*")
+                if path.is_file() and path.suffix != ".pyc"
+            )
+        return [entry]
+
+
+def _resolve(spec: Any, values: dict[str, Any]) -> list[Any]:
+    if isinstance(spec, str) and (match := TEMPLATE.fullmatch(spec)):
+        return _lookup(match[1], values)
+    if isinstance(spec, list):
+        return spec
+    raise ValueError(f"dvc.yaml: a matrix axis must be a list or ${{key}}, not {spec!r}")
+
+
+def _lookup(key: str, values: Any) -> Any:
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            raise KeyError(f"params.yaml has no {key!r}, which dvc.yaml reads")
+        values = values[part]
+    return values
+
+
+def _as_dict(wildcards: Any) -> dict[str, str]:
+    return wildcards if isinstance(wildcards, dict) else dict(wildcards.items())
