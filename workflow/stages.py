@@ -33,7 +33,9 @@ class Stage:
             axis: [str(value) for value in _resolve(spec, values)]
             for axis, spec in entry.get("matrix", {}).items()
         }
-        self.outputs = [self._pattern(path) for key in ("outs", "metrics") for path in entry.get(key, [])]
+        self.outputs = [
+            self._pattern(path) for key in ("outs", "metrics") for path in entry.get(key, [])
+        ]
         self._inputs = [self._pattern(path) for path in entry.get("deps", [])]
 
     def _pattern(self, text: str) -> str:
@@ -49,7 +51,10 @@ class Stage:
 
     def cells(self) -> list[dict[str, str]]:
         """All combinations of the matrix, as wildcard values."""
-        return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
+        return [
+            dict(zip(self.axes, values, strict=True))
+            for values in itertools.product(*self.axes.values())
+        ]
 
     def all_outputs(self) -> list[str]:
         """Outputs of all cells."""
@@ -102,7 +107,9 @@ class Pipeline:
                 values.setdefault(axis, set()).update(allowed)
         # Longest first: `tfsdiff` must not stop short of `tfsdiff_no_psf`.
         return {
-            axis: "|".join(re.escape(value) for value in sorted(allowed, key=lambda v: (-len(v), v)))
+            axis: "|".join(
+                re.escape(value) for value in sorted(allowed, key=lambda v: (-len(v), v))
+            )
             for axis, allowed in values.items()
         }
 
@@ -115,7 +122,9 @@ class Pipeline:
         folder = self._root / entry
         if folder.is_dir():
             return sorted(
-                path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+                path.relative_to(self._root).as_posix()
+                if path.is_relative_to(self._root)
+                else str(path)
                 for path in folder.rglob("*")
                 if path.is_file() and path.suffix != ".pyc"
             )

@@ -1,9 +1,9 @@
 """Lets a CUDA build of torchvision import beside a CPU build of torch.
 
-The torchvision on the package index is compiled for CUDA. Beside a CPU torch its compiled operators
-do not load, and its own registration code then fails at import. lpips needs torchvision only for the
-layout of AlexNet, so the two operators that torchvision registers shapes for are declared (without
-an implementation) when, and only when, the compiled ones cannot be loaded.
+The torchvision on the package index is compiled for CUDA. Beside a CPU torch its compiled
+operators do not load, and its own registration code then fails at import. lpips needs torchvision
+only for the layout of AlexNet, so the two operators that torchvision registers shapes for are
+declared (without an implementation) when, and only when, the compiled ones cannot be loaded.
 """
 
 import importlib.machinery

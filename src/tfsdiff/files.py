@@ -1,4 +1,4 @@
-"""Writing files and folders so that a killed process leaves the old one or the new one, never half."""
+"""Writing files and folders so that a killed process leaves the old or the new one, never half."""
 
 import contextlib
 import os

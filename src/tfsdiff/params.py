@@ -55,7 +55,7 @@ Data = Annotated[PhantomData | DirectoryData, Field(discriminator="source")]
 
 
 class Split(Section):
-    """Training, validation and test part: counts where their sum is the number of groups, else shares."""
+    """The three parts: counts where their sum is the number of groups, else shares."""
 
     rule: Literal["random", "patient"]
     train: Count
@@ -144,7 +144,7 @@ Params = TypeVar("Params", bound=Section)
 
 
 def load(path: Path, section: type[Params]) -> Params:
-    """Read from the YAML file at `path` what `section` names; other top-level keys are not looked at.
+    """Read from the YAML file at `path` what `section` names; other top-level keys are ignored.
 
     Raises:
         InputError: the file is missing, is no YAML mapping, or a value is missing or out of range.
@@ -169,8 +169,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); compose it with "
-                         "`python -m tfsdiff.compose profile=demo`") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); compose it with "
+            "`python -m tfsdiff.compose profile=demo`"
+        ) from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

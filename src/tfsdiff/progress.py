@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 def progress(
     items: Iterable[Item], title: str, total: int | None = None, initial: int = 0
 ) -> Iterable[Item]:
-    """Iterate over `items` behind a bar called `title`; shows nothing when stderr is no terminal."""
+    """Iterate over `items` behind a bar called `title`; silent where stderr is no terminal."""
     return tqdm(
         items, desc=title, total=total, initial=initial, disable=not sys.stderr.isatty(), leave=True
     )

@@ -1,4 +1,4 @@
-"""Every random number comes from a generator derived here, from a seed and words that name its use."""
+"""Every random number comes from a generator derived here: from a seed and words for its use."""
 
 import hashlib
 

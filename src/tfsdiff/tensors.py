@@ -15,8 +15,8 @@ class Batch:
 
     Attributes:
         groups: names of the groups, one per image.
-        sources: (B, 3 sources, 3 channels, H, W) in [0, 1]; in the order anatomical 1, anatomical 2,
-            functional, each as RGB (grey images have three equal channels).
+        sources: (B, 3 sources, 3 channels, H, W) in [0, 1]; the sources are anatomical 1,
+            anatomical 2 and functional, each as RGB (grey images have three equal channels).
         truth: (B, 3, H, W) in [0, 1], the fused ground truth, where there is one.
     """
 

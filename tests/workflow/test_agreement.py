@@ -16,7 +16,6 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from stages import Pipeline, Stage
-
 from tfsdiff.stages import _cli
 
 ENTRIES = yaml.safe_load(Path(__file__).resolve().parents[2].joinpath("dvc.yaml").read_text())
@@ -108,7 +107,9 @@ def closure(graph, module) -> set[str]:
         seen.add(current)
         found = graph.find_modules_directly_imported_by(current)
         if current == "tfsdiff.fusers":
-            found = {name for name in found if not name.startswith("tfsdiff.fusers.")} | (found & base)
+            found = {name for name in found if not name.startswith("tfsdiff.fusers.")} | (
+                found & base
+            )
         queue += found
     return seen
 

@@ -1,4 +1,4 @@
-"""Every profile composes, is valid in every section, and invents no key; params.yaml is composed."""
+"""Every profile composes, is valid in every section and invents no key."""
 
 import importlib
 

@@ -6,12 +6,12 @@ rule acquire:
         pipeline.inputs("acquire"),
     output:
         directory(pipeline["acquire"].outputs),
-    params:
-        tracked=pipeline["acquire"].tracked,
-        command=pipeline["acquire"].command,
     log:
         "results/logs/acquire.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["acquire"].tracked,
+        command=pipeline["acquire"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -21,12 +21,12 @@ rule split:
         pipeline.inputs("split"),
     output:
         pipeline["split"].outputs,
-    params:
-        tracked=pipeline["split"].tracked,
-        command=pipeline["split"].command,
     log:
         "results/logs/split.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["split"].tracked,
+        command=pipeline["split"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -36,12 +36,12 @@ rule prepare:
         pipeline.inputs("prepare"),
     output:
         directory(pipeline["prepare"].outputs),
-    params:
-        tracked=pipeline["prepare"].tracked,
-        command=pipeline["prepare"].command,
     log:
         "results/logs/prepare.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["prepare"].tracked,
+        command=pipeline["prepare"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -51,12 +51,12 @@ rule truth:
         pipeline.inputs("truth"),
     output:
         directory(pipeline["truth"].outputs),
-    params:
-        tracked=pipeline["truth"].tracked,
-        command=pipeline["truth"].command,
     log:
         "results/logs/truth.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["truth"].tracked,
+        command=pipeline["truth"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -66,11 +66,11 @@ rule degrade:
         pipeline.inputs("degrade"),
     output:
         directory(pipeline["degrade"].outputs),
-    params:
-        tracked=pipeline["degrade"].tracked,
-        command=pipeline["degrade"].command,
     log:
         "results/logs/degrade-{scale}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["degrade"].tracked,
+        command=pipeline["degrade"].command,
     shell:
         "{params.command} > {log} 2>&1"

@@ -6,12 +6,12 @@ rule evaluate_cascade:
         pipeline.inputs("evaluate_cascade"),
     output:
         pipeline["evaluate_cascade"].outputs,
-    params:
-        tracked=pipeline["evaluate_cascade"].tracked,
-        command=pipeline["evaluate_cascade"].command,
     log:
         "results/logs/evaluate_cascade-{fuser}-{enlarger}-{scale}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["evaluate_cascade"].tracked,
+        command=pipeline["evaluate_cascade"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -21,12 +21,12 @@ rule evaluate_full:
         pipeline.inputs("evaluate_full"),
     output:
         pipeline["evaluate_full"].outputs,
-    params:
-        tracked=pipeline["evaluate_full"].tracked,
-        command=pipeline["evaluate_full"].command,
     log:
         "results/logs/evaluate_full-{fuser}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["evaluate_full"].tracked,
+        command=pipeline["evaluate_full"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -36,12 +36,12 @@ rule evaluate_joint:
         pipeline.inputs("evaluate_joint"),
     output:
         pipeline["evaluate_joint"].outputs,
-    params:
-        tracked=pipeline["evaluate_joint"].tracked,
-        command=pipeline["evaluate_joint"].command,
     log:
         "results/logs/evaluate_joint-{network}-{scale}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["evaluate_joint"].tracked,
+        command=pipeline["evaluate_joint"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -51,11 +51,11 @@ rule evaluate_ablation:
         pipeline.inputs("evaluate_ablation"),
     output:
         pipeline["evaluate_ablation"].outputs,
-    params:
-        tracked=pipeline["evaluate_ablation"].tracked,
-        command=pipeline["evaluate_ablation"].command,
     log:
         "results/logs/evaluate_ablation-{network}-{scale}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["evaluate_ablation"].tracked,
+        command=pipeline["evaluate_ablation"].command,
     shell:
         "{params.command} > {log} 2>&1"

@@ -6,14 +6,14 @@ rule enlarge:
         pipeline.inputs("enlarge"),
     output:
         directory(pipeline["enlarge"].outputs),
-    params:
-        tracked=pipeline["enlarge"].tracked,
-        command=pipeline["enlarge"].command,
     log:
         "results/logs/enlarge-{enlarger}-{scale}.log",
     threads: pipeline.threads
     resources:
         gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["enlarge"].tracked,
+        command=pipeline["enlarge"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -23,12 +23,12 @@ rule fuse:
         pipeline.inputs("fuse"),
     output:
         directory(pipeline["fuse"].outputs),
-    params:
-        tracked=pipeline["fuse"].tracked,
-        command=pipeline["fuse"].command,
     log:
         "results/logs/fuse-{fuser}-{enlarger}-{scale}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["fuse"].tracked,
+        command=pipeline["fuse"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -38,12 +38,12 @@ rule fuse_full:
         pipeline.inputs("fuse_full"),
     output:
         directory(pipeline["fuse_full"].outputs),
-    params:
-        tracked=pipeline["fuse_full"].tracked,
-        command=pipeline["fuse_full"].command,
     log:
         "results/logs/fuse_full-{fuser}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["fuse_full"].tracked,
+        command=pipeline["fuse_full"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -53,14 +53,14 @@ rule sample:
         pipeline.inputs("sample"),
     output:
         directory(pipeline["sample"].outputs),
-    params:
-        tracked=pipeline["sample"].tracked,
-        command=pipeline["sample"].command,
     log:
         "results/logs/sample-{network}-{scale}.log",
     threads: pipeline.threads
     resources:
         gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["sample"].tracked,
+        command=pipeline["sample"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -70,13 +70,13 @@ rule sample_ablation:
         pipeline.inputs("sample_ablation"),
     output:
         directory(pipeline["sample_ablation"].outputs),
-    params:
-        tracked=pipeline["sample_ablation"].tracked,
-        command=pipeline["sample_ablation"].command,
     log:
         "results/logs/sample_ablation-{network}-{scale}.log",
     threads: pipeline.threads
     resources:
         gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["sample_ablation"].tracked,
+        command=pipeline["sample_ablation"].command,
     shell:
         "{params.command} > {log} 2>&1"

@@ -6,12 +6,12 @@ rule table1:
         pipeline.inputs("table1"),
     output:
         pipeline["table1"].outputs,
-    params:
-        tracked=pipeline["table1"].tracked,
-        command=pipeline["table1"].command,
     log:
         "results/logs/table1.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["table1"].tracked,
+        command=pipeline["table1"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -21,12 +21,12 @@ rule table2:
         pipeline.inputs("table2"),
     output:
         pipeline["table2"].outputs,
-    params:
-        tracked=pipeline["table2"].tracked,
-        command=pipeline["table2"].command,
     log:
         "results/logs/table2.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["table2"].tracked,
+        command=pipeline["table2"].command,
     shell:
         "{params.command} > {log} 2>&1"
 
@@ -36,11 +36,11 @@ rule figure2:
         pipeline.inputs("figure2"),
     output:
         pipeline["figure2"].outputs,
-    params:
-        tracked=pipeline["figure2"].tracked,
-        command=pipeline["figure2"].command,
     log:
         "results/logs/figure2-{scale}.log",
     threads: pipeline.threads
+    params:
+        tracked=pipeline["figure2"].tracked,
+        command=pipeline["figure2"].command,
     shell:
         "{params.command} > {log} 2>&1"

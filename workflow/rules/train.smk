@@ -7,13 +7,13 @@ rule train:
     output:
         directory(pipeline["train"].outputs[0]),
         pipeline["train"].outputs[1],
-    params:
-        tracked=pipeline["train"].tracked,
-        command=pipeline["train"].command,
     log:
         "results/logs/train-{network}-{scale}.log",
     threads: pipeline.threads
     resources:
         gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["train"].tracked,
+        command=pipeline["train"].command,
     shell:
         "{params.command} > {log} 2>&1"

@@ -1,0 +1,1 @@
+"""The stages of the pipeline: `python -m tfsdiff.stages.NAME`, one module each."""

@@ -1,4 +1,4 @@
-"""From the signature of a stage function to its command line; errors of the user end with code 1."""
+"""From the signature of a stage function to its command line; user errors end with code 1."""
 
 import argparse
 import inspect

@@ -31,4 +31,6 @@ class Curve:
             writer = csv.DictWriter(stream, columns, lineterminator="\n")
             writer.writeheader()
             for row in self._rows:
-                writer.writerow({key: f"{value:.6g}" for key, value in row.items()} | {"step": int(row["step"])})
+                writer.writerow(
+                    {key: f"{value:.6g}" for key, value in row.items()} | {"step": int(row["step"])}
+                )

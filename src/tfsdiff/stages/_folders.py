@@ -13,9 +13,7 @@ from tfsdiff.progress import progress
 from tfsdiff.tensors import Batch, luminance
 
 
-def map_folder(
-    source: Path, out: Path, function: Callable[[Tensor], Tensor], title: str
-) -> None:
+def map_folder(source: Path, out: Path, function: Callable[[Tensor], Tensor], title: str) -> None:
     """Apply `function` (images (1, 3, H, W) in [0, 1]) to every image of an image folder."""
     groups = read_manifest(source)
     write_folder(

@@ -24,7 +24,9 @@ class Params(Section):
 def acquire(params: Params, *, input: Path, out: Path) -> None:
     """Write the image folder `out` from the source that `params.data` describes."""
     if not input.exists():
-        raise InputError(f"data.input: {input} does not exist; set it to the folder with your slices")
+        raise InputError(
+            f"data.input: {input} does not exist; set it to the folder with your slices"
+        )
     if isinstance(params.data, DirectoryData):
         items = directory.read_directory(params.data)
     else:
