@@ -97,7 +97,7 @@ class Diffusion(Section):
     schedule: Literal["linear", "cosine"]
     beta_start: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule
     beta_end: Annotated[float, Field(gt=0, lt=1)]
-    prediction: Literal["eps", "v", "x0"]  # paper: eps
+    prediction: Literal["eps", "v", "x0", "residual"]  # paper: eps
 
 
 class Train(Section):

@@ -26,7 +26,7 @@ def execute(stage: Callable[..., None], arguments: Sequence[str] | None = None) 
     try:
         values = params.load(given.pop("params"), section)
         if "compute" in section.model_fields:
-            seeding.configure(values.compute.threads)
+            seeding.configure(values.compute.threads, values.compute.device)
         stage(values, **given)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -1,16 +1,15 @@
 """What several stages do with folders of images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from torch import Tensor
 
-from tfsdiff.data.dataset import load_batch
-from tfsdiff.data.groups import Group, image_path, read_manifest, write_folder
+from tfsdiff.data.groups import image_path, read_manifest, write_folder
 from tfsdiff.data.images import Pixels, read, to_8bit, to_unit, write_png
 from tfsdiff.files import replacing
 from tfsdiff.progress import progress
-from tfsdiff.tensors import Batch, luminance
+from tfsdiff.tensors import luminance
 
 
 def map_folder(source: Path, out: Path, function: Callable[[Tensor], Tensor], title: str) -> None:
@@ -31,7 +30,7 @@ def _map(path: Path, function: Callable[[Tensor], Tensor]) -> Pixels:
     return image if pixels.ndim == 3 else image[..., 0]
 
 
-def source_pixels(group: Group, sources: Tensor) -> list[Pixels]:
+def source_pixels(sources: Tensor) -> list[Pixels]:
     """8-bit images of the sources (3, 3, H, W) of one group; anatomical ones as grey luminance."""
     anatomical_1, anatomical_2, functional = sources
     greys = [to_8bit(luminance(image)[0]) for image in (anatomical_1, anatomical_2)]
@@ -44,9 +43,3 @@ def write_fused(out: Path, images: Iterator[tuple[str, Tensor]]) -> None:
         temporary.mkdir()
         for group, image in images:
             write_png(temporary / f"{group}.png", to_8bit(image))
-
-
-def batches(folder: Path, groups: Sequence[str], size: int) -> Iterator[Batch]:
-    """Load the named groups of an image folder, at most `size` at a time."""
-    for start in range(0, len(groups), size):
-        yield load_batch(folder, groups[start : start + size])

@@ -7,7 +7,8 @@ Writes: an image folder, manifest.csv and images/GROUP/MODALITY.png.
 from pathlib import Path
 
 from tfsdiff.data import directory, phantom
-from tfsdiff.data.groups import write_folder
+from tfsdiff.data.groups import Group, write_folder
+from tfsdiff.data.images import Pixels
 from tfsdiff.errors import InputError
 from tfsdiff.params import Data, DirectoryData, Section
 from tfsdiff.progress import progress
@@ -30,8 +31,15 @@ def acquire(params: Params, *, input: Path, out: Path) -> None:
     if isinstance(params.data, DirectoryData):
         items = directory.read_directory(params.data)
     else:
-        items = phantom.generate(params.data, params.seed)
+        items = (_item(group) for group in phantom.generate(params.data, params.seed))
     write_folder(out, progress(items, "acquire"))
+
+
+def _item(made: phantom.PhantomGroup) -> tuple[Group, tuple[Pixels, ...]]:
+    group = Group(
+        made.group, made.combination, made.patient, int(made.slice), *made.modalities, "phantom"
+    )
+    return group, made.images
 
 
 if __name__ == "__main__":

@@ -6,7 +6,15 @@ Reads: the split, fused images, high-resolution sources, ground truth. Writes: p
 
 from pathlib import Path
 
+from torch import Tensor
+
+from tfsdiff.data.dataset import load_batch, select
+from tfsdiff.data.images import read, to_unit
+from tfsdiff.errors import InputError
+from tfsdiff.metrics import Scores, lpips, score
 from tfsdiff.params import Compute, Metrics, Section
+from tfsdiff.progress import progress
+from tfsdiff.report.scores import write_scores
 from tfsdiff.stages import _cli
 
 
@@ -30,7 +38,25 @@ def evaluate(
     out: Path,
 ) -> None:
     """Write the scores of the images `fused`/GROUP.png to `scores`, their summary to `out`."""
-    raise NotImplementedError
+    network = lpips.load(params.metrics.lpips_backbone)
+    groups = select(sources, split, "test")
+    rows, empty = [], {}
+    for group in progress(groups, f"{row} x{scale}"):
+        reference = load_batch(sources, [group], truth)
+        image = to_unit(read(fused / f"{group.group}.png"))[None]
+        if image.shape != reference.truth.shape:
+            raise InputError(
+                f"{fused}/{group.group}.png: not of the size of {sources}; fuse it again"
+            )
+        one = score(*(map(_levels, (image, reference.sources, reference.truth))), network)
+        rows += one.rows
+        empty |= one.empty
+    write_scores(scores, out, row, scale, [group.group for group in groups], Scores(rows, empty))
+
+
+def _levels(images: Tensor) -> Tensor:
+    """8-bit levels 0..255 of images in [0, 1]."""
+    return (images.double() * 255).round()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tfsdiff import fusers, seeding
-from tfsdiff.data.dataset import groups_of, load_batch
+from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.params import Compute, Section
 from tfsdiff.progress import progress
 from tfsdiff.stages import _cli
@@ -24,12 +24,12 @@ class Params(Section):
 
 def fuse(params: Params, *, fuser: str, split: Path, sources: Path, out: Path) -> None:
     """Write what `fuser` makes of the test groups in the image folder `sources`."""
-    member = fusers.build(fuser, params.zoo[fuser], None)
+    member = fusers.build(fuser, params.zoo[fuser], scale=None)
 
     def fused():
-        for group in progress(groups_of(split, "test"), fuser):
-            noise = seeding.generator(params.seed, "fuse", fuser, group)
-            yield group, member.fuse(load_batch(sources, [group]), [noise])[0]
+        for group in progress(select(sources, split, "test"), fuser):
+            noise = seeding.generator(params.seed, "fuse", fuser, group.group)
+            yield group.group, member.fuse(load_batch(sources, [group]), [noise])[0]
 
     write_fused(out, fused())
 

@@ -4,16 +4,16 @@ Reads: the split, low- and high-resolution sources, the ground truth. Writes: we
 with the resolved parameters beside it, and the curve of the losses.
 """
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from tfsdiff import fusers
-from tfsdiff.data.dataset import groups_of, load_batch
+from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.split import Part
 from tfsdiff.fusers.base import Examples, Recipe
-from tfsdiff.fusers.storage import save_member
 from tfsdiff.params import Compute, Diffusion, Section, Train, UNet
 from tfsdiff.stages import _cli
 from tfsdiff.stages._curve import Curve
@@ -45,7 +45,7 @@ def train(
     """Fit `network` on the training part and write it to the folder `out`."""
 
     def examples(part: Part) -> Examples:
-        groups = groups_of(split, part)
+        groups = select(high, split, part)
         return Examples(load_batch(low, groups), load_batch(high, groups, truth))
 
     # Outside every tracked output: DVC and Snakemake delete those before a stage runs again.
@@ -60,7 +60,9 @@ def train(
             torch.device(params.compute.device),
             log,
         )
-    save_member(out, network, member, params)
+    fusers.save_member(out, network, member)
+    # What is finished must not be resumed: the code may be another next time.
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 if __name__ == "__main__":

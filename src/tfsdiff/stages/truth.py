@@ -28,9 +28,9 @@ def truth(params: Params, *, sources: Path, out: Path) -> None:
     fuser = BitonicX(params.truth)
 
     def fused():
-        for group in progress([group.group for group in read_manifest(sources)], "truth"):
-            noise = seeding.generator(params.seed, "truth", group)
-            yield group, fuser.fuse(load_batch(sources, [group]), [noise])[0]
+        for group in progress(read_manifest(sources), "truth"):
+            noise = seeding.generator(params.seed, "truth", group.group)
+            yield group.group, fuser.fuse(load_batch(sources, [group]), [noise])[0]
 
     write_fused(out, fused())
 

@@ -1,0 +1,95 @@
+"""From image folder and split to `Batch`: everything is read once, into memory."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tfsdiff.data.groups import Group, image_path, read_manifest
+from tfsdiff.data.images import read, to_unit
+from tfsdiff.data.split import Part, read_split
+from tfsdiff.errors import InputError
+from tfsdiff.tensors import Batch
+
+
+def groups_of(split_csv: Path, part: Part) -> tuple[str, ...]:
+    """Names of the groups in one part of a split, sorted.
+
+    Raises:
+        InputError: the split cannot be read, or the part is empty.
+    """
+    names = tuple(sorted(place.group for place in read_split(split_csv) if place.part == part))
+    if not names:
+        raise InputError(f"{split_csv}: no group in part {part}; change the section split")
+    return names
+
+
+def select(folder: Path, split_csv: Path, part: Part) -> list[Group]:
+    """Groups of an image folder that are in one part of a split, sorted by name.
+
+    Raises:
+        InputError: folder or split cannot be read, the part is empty or not wholly in the folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: does not exist; {_cure(folder)}")
+    known = {group.group: group for group in read_manifest(folder)}
+    names = groups_of(split_csv, part)
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise InputError(f"{folder}: no group {missing[0]}; {_cure(folder)}")
+    return [known[name] for name in names]
+
+
+def load_batch(folder: Path, groups: Sequence[Group], truth_folder: Path | None = None) -> Batch:
+    """Load groups of an image folder, and their fused truth where `truth_folder` is given.
+
+    Args:
+        folder: image folder (`tfsdiff.data.groups`).
+        groups: at least one, in the order wanted.
+        truth_folder: folder of GROUP.png, of the size of the sources.
+
+    Returns:
+        float32 images in [0, 1], on the CPU.
+
+    Raises:
+        InputError: a file is missing, or sizes differ; names the file.
+    """
+    if not groups:
+        raise ValueError("no groups to load")
+    sources = [
+        _image(image_path(folder, group, modality), folder)
+        for group in groups
+        for modality in group.modalities
+    ]
+    batch = _stack(sources).unflatten(0, (-1, 3))  # (B * 3, 3, H, W) to (B, 3, 3, H, W)
+    truth = None
+    if truth_folder is not None:
+        paths = [truth_folder / f"{group.group}.png" for group in groups]
+        truth = _stack([sources[0], *(_image(path, truth_folder) for path in paths)])[1:]
+    return Batch(tuple(group.group for group in groups), batch, truth)
+
+
+def batches(folder: Path, groups: Sequence[Group], size: int) -> Iterator[Batch]:
+    """Load groups of an image folder, at most `size` at a time."""
+    for start in range(0, len(groups), size):
+        yield load_batch(folder, groups[start : start + size])
+
+
+def _image(path: Path, folder: Path) -> tuple[Path, Tensor]:
+    if not path.is_file():
+        raise InputError(f"{path}: does not exist; {_cure(folder)}")
+    return path, to_unit(read(path))
+
+
+def _stack(images: Sequence[tuple[Path, Tensor]]) -> Tensor:
+    first_path, first = images[0]
+    for path, image in images:
+        if image.shape != first.shape:
+            sizes = " and ".join(f"{one.shape[-1]} x {one.shape[-2]}" for one in (image, first))
+            raise InputError(f"{path} and {first_path} differ in size: {sizes}")
+    return torch.stack([image for _, image in images])
+
+
+def _cure(folder: Path) -> str:
+    return f"`dvc repro` runs the stage that makes {folder}"

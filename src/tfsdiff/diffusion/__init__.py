@@ -1,0 +1,1 @@
+"""The diffusion process: noise schedules, its closed forms, and samplers. Knows no network."""

@@ -1,0 +1,76 @@
+"""Noise schedules: how much of the image is left after step t of T."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from tfsdiff.params import Diffusion
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Coefficients of the forward process, in double precision.
+
+    Attributes:
+        alpha_bar: (T + 1,) float64; share of signal power after t steps, from 1 strictly down to
+            a value above 0.
+    """
+
+    alpha_bar: Tensor
+
+    def __post_init__(self) -> None:
+        values = self.alpha_bar.tolist()
+        if values[0] != 1 or values[-1] <= 0 or any(b >= a for a, b in pairwise(values)):
+            raise ValueError("alpha_bar must fall strictly from 1 and stay above 0")
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.alpha_bar) - 1
+
+    def subsequence(self, steps: int) -> tuple[float, ...]:
+        """Noise levels g = sqrt(alpha_bar) of a sampler that makes `steps` evaluations.
+
+        Returns:
+            `steps + 1` levels, rising from step T to 1 (clean); evenly spaced in t, and all of the
+            schedule where `steps` is T.
+        """
+        if not 1 <= steps <= self.steps:
+            raise ValueError(f"a schedule of {self.steps} steps cannot be sampled in {steps}")
+        indices = [round(self.steps * i / steps) for i in range(steps, -1, -1)]
+        return tuple(self.alpha_bar[indices].sqrt().tolist())
+
+    def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw noise levels for training: (count,) float64 in (0, 1).
+
+        The step t is uniform in 1..T for each sample, and g uniform between sqrt(alpha_bar) of
+        t - 1 and t (the continuous level of SR3, WaveGrad). The released code draws one t a batch.
+        """
+        g = self.alpha_bar.sqrt()
+        t = torch.randint(1, self.steps + 1, (count,), generator=generator)
+        u = torch.rand(count, generator=generator, dtype=torch.float64)
+        return g[t] + u * (g[t - 1] - g[t])
+
+
+def linear(steps: int, beta_start: float, beta_end: float) -> Schedule:
+    """Make the schedule of DDPM, SR3 and TFS-Diff: beta rises linearly over t = 1..T."""
+    beta = torch.linspace(beta_start, beta_end, steps, dtype=torch.float64)
+    return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - beta, 0)]))
+
+
+def cosine(steps: int) -> Schedule:
+    """Make the schedule of Nichol and Dhariwal (2021): their offset 0.008, beta at most 0.999."""
+    t = torch.arange(steps + 1, dtype=torch.float64) / steps
+    f = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+    beta = (1 - f[1:] / f[:-1]).clamp(max=0.999)
+    return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - beta, 0)]))
+
+
+def make(settings: Diffusion) -> Schedule:
+    """Make the schedule that `settings` name."""
+    if settings.schedule == "linear":
+        return linear(settings.steps, settings.beta_start, settings.beta_end)
+    return cosine(settings.steps)

@@ -1,0 +1,1 @@
+"""Low-level image filters: arrays in, arrays out; nothing is learned."""

@@ -1,0 +1,91 @@
+"""What every member of the zoo is: something that enlarges, something that fuses, or both at once.
+
+An *enlarger* turns low-resolution sources into high-resolution ones (bicubic, SR3). A *fuser*
+turns three high-resolution sources into one image (BitonicX, mean, copy). A *joint* member turns
+low-resolution sources into the fused high-resolution image (TFS-Diff). All are fitted and stored
+alike; one without anything to learn inherits an empty `fit` and an empty state, so that no caller
+asks which kind it holds. Members know nothing of paths, metrics and other members.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from tfsdiff.params import Sampling, Section
+from tfsdiff.tensors import Batch
+from tfsdiff.training.recipe import Log, Recipe
+
+__all__ = ["Enlarger", "Examples", "Fuser", "Log", "Member", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Groups to learn from, in memory, at one scale.
+
+    Attributes:
+        low: low-resolution sources; `low.truth` is None.
+        high: the same groups at high resolution, `high.truth` the fused ground truth.
+    """
+
+    low: Batch
+    high: Batch
+
+
+class Member:
+    """Base of the zoo: holds settings, learns nothing, stores nothing.
+
+    Attributes:
+        settings: hyper-parameters, of the member's own class `Settings`.
+        scale: factor of enlargement, where the member enlarges.
+        sampling: how a diffusion model draws its images; others never look at it. It is no part of
+            what was learned: set it before use, as often as wanted.
+    """
+
+    Settings: ClassVar[type[Section]]
+
+    def __init__(
+        self, settings: Section, scale: int | None = None, sampling: Sampling | None = None
+    ) -> None:
+        self.settings = settings
+        self.scale = scale
+        self.sampling = sampling
+
+    def fit(
+        self, train: Examples, validation: Examples, recipe: Recipe, device: torch.device, log: Log
+    ) -> None:
+        """Learn from `train`; `validation` may be looked at, not learned from."""
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What was learned: tensors, and plain values: all that `restore` needs, and the recipe."""
+        return {}, {}
+
+    def restore(
+        self, tensors: dict[str, Tensor], values: dict[str, Any], device: torch.device
+    ) -> None:
+        """Take back what `state` gave, on `device`.
+
+        Raises:
+            InputError: tensors or values are not those of such a member.
+        """
+
+
+class Enlarger(Member):
+    """Turns low-resolution images into high-resolution ones."""
+
+    def enlarge(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Enlarge (B, 3, h, w) in [0, 1] to (B, 3, h * scale, w * scale) in [0, 1].
+
+        `generators` holds one generator an image: an image's result does not depend on its batch.
+        """
+        raise NotImplementedError
+
+
+class Fuser(Member):
+    """Turns three sources into one image; a joint member enlarges by `scale` on the way."""
+
+    def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+        """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; one generator an image."""
+        raise NotImplementedError

@@ -1,0 +1,29 @@
+"""Control: one of the sources as it is."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from tfsdiff.fusers.base import Fuser
+from tfsdiff.params import Section
+from tfsdiff.tensors import Batch
+
+ORDER = ("anatomical_1", "anatomical_2", "functional")
+
+
+class Settings(Section):
+    """Which source to return."""
+
+    source: Literal["anatomical_1", "anatomical_2", "functional"]
+
+
+class Copy(Fuser):
+    """Returns the source that its settings name."""
+
+    Settings = Settings
+
+    def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+        """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]."""
+        return batch.sources[:, ORDER.index(self.settings.source)]

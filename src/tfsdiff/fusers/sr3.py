@@ -1,0 +1,45 @@
+"""SR3 (Saharia et al. 2021): enlarges one image by diffusion, conditioned on its enlargement.
+
+Against TFS-Diff: one source a time instead of three, no gate, the noise objective alone.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tfsdiff.data.degrade import enlarge
+from tfsdiff.fusers.base import Enlarger, Examples
+from tfsdiff.fusers.diffusing import Diffusing
+from tfsdiff.params import Section
+from tfsdiff.tensors import CHANNELS
+from tfsdiff.training.conditional import Design
+
+
+class Settings(Section):
+    """Nothing beyond the sections that all learned members share."""
+
+
+class SR3(Diffusing, Enlarger):
+    """One network for all modalities, which it sees as RGB images without being told which."""
+
+    Settings = Settings
+
+    @property
+    def design(self) -> Design:
+        """The published diffusion, without gate and image losses."""
+        return Design(condition_channels=CHANNELS, gate="none", gate_ratio=1, psf_mse=0, psf_ssim=0)
+
+    def pairs(self, examples: Examples) -> tuple[Tensor, Tensor]:
+        """Enlarged and true sources of all groups as separate images: (3 N, 3, H, W) each."""
+        low, high = (batch.sources.flatten(0, 1) for batch in (examples.low, examples.high))
+        return enlarge(low, self.scale), high
+
+    def enlarge(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Enlarge (B, 3, h, w) in [0, 1] to (B, 3, h * scale, w * scale) in [0, 1].
+
+        A grey image (three equal channels) stays grey: its enlargement's channels are averaged.
+        """
+        drawn = self.draw(enlarge(images, self.scale), generators)
+        grey = (images == images[:, :1]).flatten(1).all(1).view(-1, 1, 1, 1)
+        return torch.where(grey, drawn.mean(1, keepdim=True), drawn)

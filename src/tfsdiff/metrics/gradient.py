@@ -1,0 +1,31 @@
+"""Average gradient: how much fine detail an image shows, by itself."""
+
+import torch
+from torch import Tensor
+
+from tfsdiff.metrics.images import checked
+
+
+def average_gradient(fused: Tensor) -> Tensor:
+    """Average gradient (AG) of each image; higher is taken for sharper. It needs no reference.
+
+    AG = mean over i < H-1, j < W-1 of sqrt((dx^2 + dy^2) / 2), with the forward differences
+    dx = F[i, j+1] - F[i, j] and dy = F[i+1, j] - F[i, j] of one channel in 0..255; then the mean
+    over R, G and B. Noise raises it as detail does.
+
+    The quantity is that of Cui et al., "Detail preserved fusion of visible and infrared images
+    using regional saliency extraction and multi-scale image decomposition", Optics Communications
+    341 (2015), 199-209. Public codes differ in the differences (some use central ones), so its
+    values compare only within one code.
+
+    Args:
+        fused: (..., 3, H, W) in 0..255, H and W at least 2.
+
+    Returns:
+        (...) in 0..255, float64.
+    """
+    images = checked(fused, "fused", side=2)
+    corner = images[..., :-1, :-1]
+    across = images[..., :-1, 1:] - corner
+    down = images[..., 1:, :-1] - corner
+    return torch.sqrt((across**2 + down**2) / 2).mean((-3, -2, -1))

@@ -1,0 +1,1 @@
+"""Network modules: plain PyTorch, no knowledge of training, noise schedules or images."""

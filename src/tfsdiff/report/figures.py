@@ -1,0 +1,231 @@
+"""Figure 2 (the pictures) and training curves, as PNG files that are the same bytes every time."""
+
+import contextlib
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from tfsdiff.errors import InputError
+from tfsdiff.files import replacing
+
+DPI = 200
+WIDTH_PIXELS = (1600, 2400)
+CELL_PIXELS = 256  # side of a picture where the width allows it
+GAP_PIXELS = 6
+MARGIN_PIXELS = 44  # at the left, for the names of the groups
+TITLE_PIXELS = (
+    48  # above a line whose titles differ from those of the line above; two lines of text
+)
+FONT_POINTS = 6.5
+CHARACTER_PIXELS = 11.5  # mean width of a character in that font
+INSET_SHARE = 0.42  # of the side of a picture
+ACCENT = "#ffb000"
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """A square to enlarge, in pixels of the largest picture: top left corner and side."""
+
+    top: int
+    left: int
+    side: int
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One line of pictures.
+
+    Attributes:
+        name: of the group, shown at the left.
+        pictures: (title, image) from left to right; images are square, uint8, (H, W) grey or
+            (H, W, 3) RGB. Smaller ones are enlarged to the largest by repeating their pixels.
+        zoom: what the insets show, if there are to be insets.
+    """
+
+    name: str
+    pictures: tuple[tuple[str, np.ndarray], ...]
+    zoom: Zoom | None = None
+
+
+def figure2(panels: Sequence[Panel], path: Path) -> None:
+    """Draw one line of pictures a panel to the PNG file `path`, 1600 to 2400 pixels wide.
+
+    The figure of one scale shows for each group its three sources, their low-resolution versions,
+    the result of every method, and the ground truth. All panels have as many pictures; a title is
+    drawn above the first line, and again where it changes.
+    """
+    columns = len(panels[0].pictures) if panels else 0
+    if columns == 0 or any(len(panel.pictures) != columns for panel in panels):
+        raise ValueError("every panel must have the same number of pictures, at least one")
+    titles = [[title for title, _ in panel.pictures] for panel in panels]
+    titled = [True, *(upper != lower for upper, lower in pairwise(titles))]
+    width, side = _layout(columns)
+    height = sum(side + GAP_PIXELS + TITLE_PIXELS * shown for shown in titled) + GAP_PIXELS
+    with _canvas(path, width, height) as figure:
+        top = height
+        for panel, shown in zip(panels, titled, strict=True):
+            top -= side + GAP_PIXELS + TITLE_PIXELS * shown
+            _draw_panel(figure, panel, shown, top, side)
+
+
+def _layout(columns: int) -> tuple[int, int]:
+    """Width of the figure and side of a picture, in pixels."""
+    least, most = ((limit - MARGIN_PIXELS) // columns - GAP_PIXELS for limit in WIDTH_PIXELS)
+    side = max(min(CELL_PIXELS, most), least)
+    return MARGIN_PIXELS + columns * (side + GAP_PIXELS), side
+
+
+@contextlib.contextmanager
+def _canvas(path: Path, width: int, height: int) -> Iterator[Figure]:
+    """A figure of so many pixels, saved to `path`; the user's matplotlibrc has no say."""
+    with matplotlib.style.context("default", after_reset=True):
+        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+        yield figure
+        with replacing(path) as temporary:
+            # The version of matplotlib must not enter the file.
+            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def _draw_panel(figure: Figure, panel: Panel, titled: bool, bottom: int, side: int) -> None:
+    """Draw the pictures of one panel in a line whose lower edge is at `bottom` pixels."""
+    width, height = figure.get_size_inches() * DPI
+    middle = (bottom + side / 2) / height
+    figure.text(
+        MARGIN_PIXELS / 2 / width,
+        middle,
+        wrap_title(panel.name, side),
+        rotation=90,
+        ha="center",
+        va="center",
+        fontsize=FONT_POINTS,
+    )
+    images = _equal_sides([image for _, image in panel.pictures])
+    for column, ((title, _), image) in enumerate(zip(panel.pictures, images, strict=True)):
+        left = MARGIN_PIXELS + column * (side + GAP_PIXELS)
+        axes = figure.add_axes((left / width, bottom / height, side / width, side / height))
+        _draw_picture(axes, image, panel.zoom)
+        if titled:
+            _draw_title(axes, wrap_title(title, side))
+
+
+def _draw_title(axes: Axes, text: str) -> None:
+    # A line at a time: only single lines can share a baseline with the titles beside them.
+    for number, line in enumerate(reversed(text.split("\n"))):
+        offset = (0, 4 + 1.2 * FONT_POINTS * number)
+        axes.annotate(
+            line,
+            (0.5, 1.0),
+            offset,
+            "axes fraction",
+            "offset points",
+            ha="center",
+            va="baseline",
+            fontsize=FONT_POINTS,
+        )
+
+
+def _draw_picture(axes: Axes, image: np.ndarray, zoom: Zoom | None) -> None:
+    axes.set_axis_off()
+    _show(axes, image)
+    if zoom is None:
+        return
+    corner = (zoom.left - 0.5, zoom.top - 0.5)
+    axes.add_patch(Rectangle(corner, zoom.side, zoom.side, fill=False, color=ACCENT, linewidth=0.7))
+    inset = axes.inset_axes((1 - INSET_SHARE, 0, INSET_SHARE, INSET_SHARE))
+    inset.set(xticks=[], yticks=[])
+    inset.spines[:].set(color=ACCENT, linewidth=1.0)
+    _show(inset, image[zoom.top : zoom.top + zoom.side, zoom.left : zoom.left + zoom.side])
+
+
+def _show(axes: Axes, image: np.ndarray) -> None:
+    # "auto" repeats pixels when enlarging by much and filters otherwise.
+    axes.imshow(image, interpolation="auto", aspect="equal")
+
+
+def _equal_sides(images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Check the images, enlarge the smaller ones by repeating pixels, and make all of them RGB."""
+    for image in images:
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+            raise ValueError(
+                f"pictures must be uint8, grey or RGB, not {image.dtype} {image.shape}"
+            )
+        if image.shape[0] != image.shape[1]:
+            raise ValueError(f"pictures must be square, not {image.shape[0]} x {image.shape[1]}")
+    sides = [len(image) for image in images]
+    times = [max(sides) // side for side in sides]
+    if any(time * side != max(sides) for time, side in zip(times, sides, strict=True)):
+        raise ValueError(f"sides {sides} do not divide {max(sides)}")
+    return [
+        _as_rgb(image.repeat(time, 0).repeat(time, 1))
+        for time, image in zip(times, images, strict=True)
+    ]
+
+
+def _as_rgb(image: np.ndarray) -> np.ndarray:
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
+def wrap_title(title: str, side: int) -> str:
+    """Break a title into at most two lines that fit above a picture of `side` pixels."""
+    room = math.floor(side / CHARACTER_PIXELS)
+    if len(title) <= room:
+        return title
+    breaks = [i for i, character in enumerate(title) if character == " "]
+    best = min(breaks, key=lambda i: max(i, len(title) - i - 1), default=None)
+    lines = [title] if best is None else [title[:best], title[best + 1 :]]
+    return "\n".join(line if len(line) <= room else line[: room - 1] + "…" for line in lines)
+
+
+def curve(source: Path, path: Path, title: str) -> None:
+    """Draw the losses of a training against its steps to the PNG file `path`.
+
+    Args:
+        source: CSV file with the columns `step` and `loss`; further columns whose name ends in
+            "loss" are drawn too, others are not. Empty fields are skipped.
+        path: where to.
+        title: shown above the curves.
+
+    Raises:
+        InputError: the file is missing or has no such columns.
+    """
+    lines = _read_curve(source)
+    with _canvas(path, 1600, 900) as figure:
+        axes = figure.add_axes((0.09, 0.13, 0.88, 0.77))
+        for name, points in lines.items():
+            marker = "o" if len(points) < 60 else ""
+            axes.plot(*zip(*points, strict=True), marker=marker, ms=2.5, lw=1.2, label=name)
+        if all(value > 0 for points in lines.values() for _, value in points):
+            axes.set_yscale("log")
+        axes.set(xlabel="step", ylabel="loss", title=title)
+        axes.grid(which="both", color="0.9", linewidth=0.5)
+        axes.legend(frameon=False)
+
+
+def _read_curve(source: Path) -> dict[str, list[tuple[int, float]]]:
+    """Losses of a CSV file: {column: [(step, value), ...]} of the values that are finite."""
+    try:
+        with source.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        names = [name for name in (rows[0] if rows else ()) if name.endswith("loss")]
+        points = {
+            name: [(int(row["step"]), float(row[name])) for row in rows if row[name]]
+            for name in names
+        }
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror}); run train") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{source}: no training curve ({error!r}); run train again") from None
+    if not points.get("loss"):
+        raise InputError(f"{source}: no losses in it; run train again")
+    return {
+        name: [point for point in line if math.isfinite(point[1])] for name, line in points.items()
+    }

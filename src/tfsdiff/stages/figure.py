@@ -1,0 +1,80 @@
+"""Draw Fig. 2 at one scale: sources, low resolution, every method and the truth.
+
+Reads: the split, sources, low-resolution sources, truth and fused images. Writes: a PNG.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+from tfsdiff.data.dataset import select
+from tfsdiff.data.groups import Group, image_path
+from tfsdiff.data.images import Pixels, read
+from tfsdiff.params import Report, Section
+from tfsdiff.report.figures import Panel, Zoom, figure2
+from tfsdiff.report.names import LABELS
+from tfsdiff.stages import _cli
+
+
+class Params(Section):
+    """What this stage may see."""
+
+    report: Report
+
+
+def figure(
+    params: Params,
+    *,
+    scale: int,
+    split: Path,
+    sources: Path,
+    low: Path,
+    truth: Path,
+    joint: Path,
+    cascades: Path,
+    out: Path,
+) -> None:
+    """Draw the figure of one scale to `out`; the methods are the rows of Table 1."""
+    panels = []
+    for group in _spread(select(sources, split, "test"), params.report.figure2_groups):
+        pictures = [
+            *_images(group, sources, "{}"),
+            *_images(group, low, f"{{}} ×1/{scale}"),
+            *_fused(group, params.report.table1, (joint, cascades)),
+            ("truth", read(truth / f"{group.group}.png")),
+        ]
+        side = len(pictures[0][1])
+        zoom = Zoom(top=side * 3 // 8, left=side // 4, side=side // 4)
+        panels.append(Panel(group.group, tuple(pictures), zoom))
+    figure2(panels, out)
+
+
+def _spread(groups: Sequence[Group], count: int) -> list[Group]:
+    """Up to `count` groups of as many different combinations as there are, in a fixed order."""
+    order: dict[str, list[Group]] = {}
+    for group in groups:
+        order.setdefault(group.combination, []).append(group)
+    # The middle slices of a patient show most of the brain.
+    queues = [
+        sorted(same, key=lambda group: abs(same.index(group) - len(same) // 2))
+        for same in order.values()
+    ]
+    rounds = zip_longest(*queues)
+    return [group for turn in rounds for group in turn if group is not None][:count]
+
+
+def _images(group: Group, folder: Path, title: str) -> Iterator[tuple[str, Pixels]]:
+    for modality in group.modalities:
+        yield title.format(modality), read(image_path(folder, group, modality))
+
+
+def _fused(
+    group: Group, rows: Sequence[str], folders: Sequence[Path]
+) -> Iterator[tuple[str, Pixels]]:
+    for row in rows:
+        folder = next((folder for folder in folders if (folder / row).is_dir()), folders[0])
+        yield LABELS.get(row, row), read(folder / row / f"{group.group}.png")
+
+
+if __name__ == "__main__":
+    _cli.run(figure)

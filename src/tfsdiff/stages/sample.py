@@ -1,0 +1,42 @@
+"""Fuse and super-resolve the low-resolution sources of the test groups with a joint network.
+
+Reads: the split, low-resolution sources, the fitted network. Writes: GROUP.png a test group.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tfsdiff import fusers, seeding
+from tfsdiff.data.dataset import batches, select
+from tfsdiff.params import Compute, Sampling, Section
+from tfsdiff.progress import progress
+from tfsdiff.stages import _cli
+from tfsdiff.stages._folders import write_fused
+
+
+class Params(Section):
+    """What this stage may see."""
+
+    compute: Compute
+    sampling: Sampling
+    seed: int
+
+
+def sample(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
+    """Write what `model` draws for the test groups in the image folder `low`."""
+    member = fusers.load_member(model, torch.device(params.compute.device), params.sampling)
+    groups = select(low, split, "test")
+
+    def drawn() -> Iterator[tuple[str, Tensor]]:
+        for batch in progress(list(batches(low, groups, params.sampling.batch)), out.name):
+            noise = [seeding.generator(params.seed, "sample", name) for name in batch.groups]
+            yield from zip(batch.groups, member.fuse(batch, noise), strict=True)
+
+    write_fused(out, drawn())
+
+
+if __name__ == "__main__":
+    _cli.run(sample)

@@ -1,0 +1,91 @@
+"""Render Table 1 (all methods) or Table 2 (ablations) as Markdown, CSV and LaTeX.
+
+Reads: the summaries of the cells that the parameters name (never whatever lies in the folder), and
+the split. Writes: three files that differ in their ending.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from tfsdiff.data.split import read_split
+from tfsdiff.errors import InputError
+from tfsdiff.files import replacing
+from tfsdiff.params import Data, Report, Resolution, Sampling, Section, Split, Train
+from tfsdiff.report.names import LABELS, TITLES
+from tfsdiff.report.scores import Summary, read_summary
+from tfsdiff.report.tables import caption, render_table
+from tfsdiff.stages import _cli
+
+
+class Params(Section):
+    """What this stage may see."""
+
+    ablations: tuple[str, ...]
+    data: Data
+    enlargers: tuple[str, ...]
+    fusers: tuple[str, ...]
+    joint: tuple[str, ...]
+    profile: str
+    report: Report
+    resolution: Resolution
+    sampling: Sampling
+    scales: tuple[int, ...]
+    split: Split
+    train: Train
+
+
+def table(params: Params, *, number: int, metrics: Path, split: Path, out: Path) -> None:
+    """Write table `number` to `out`.md, .csv and .tex."""
+    report = params.report
+    rows, controls = (report.table1, report.controls) if number == 1 else (report.table2, ())
+    cells = dict(_cells(params, metrics, (*rows, *controls)))
+    rendered = render_table(
+        cells, rows, params.scales, _caption(params, number, split), controls, LABELS
+    )
+    for ending, text in (
+        ("md", rendered.markdown()),
+        ("csv", rendered.csv()),
+        ("tex", rendered.latex()),
+    ):
+        with replacing(out.with_name(f"{out.name}.{ending}")) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _cells(
+    params: Params, metrics: Path, rows: Iterable[str]
+) -> Iterable[tuple[tuple[str, int], Summary]]:
+    cascades = {f"{fuser}-{by}" for fuser in params.fusers for by in params.enlargers}
+    full = {f"{fuser}-full" for fuser in params.fusers}
+    kinds = {"joint": params.joint, "ablations": params.ablations, "cascades": cascades}
+    for row in rows:
+        for scale in params.scales:
+            if row in full:  # has lost no resolution: the same at every scale
+                yield (row, scale), read_summary(metrics / "full" / "x1" / f"{row}.json")
+                continue
+            kind = next((kind for kind, names in kinds.items() if row in names), None)
+            if kind is None:
+                raise InputError(
+                    f"report: no cell is called {row!r}; rows are {', '.join(params.joint)}, "
+                    "FUSER-ENLARGER or FUSER-full of the sections fusers and enlargers"
+                )
+            yield (row, scale), read_summary(metrics / kind / f"x{scale}" / f"{row}.json")
+
+
+def _caption(params: Params, number: int, split: Path) -> str:
+    places = read_split(split)
+    count = Counter(place.part for place in places)
+    rule = places[0].rule
+    return caption(
+        TITLES[number],
+        params.profile,
+        f"{params.data.source}, {count['train']} groups to train on, split by {rule}",
+        count["test"],
+        params.resolution.hr_pixels,
+        f"{params.train.steps} steps of {params.train.batch} per network and scale, "
+        f"{params.sampling.sampler} with {params.sampling.steps} evaluations",
+    )
+
+
+if __name__ == "__main__":
+    _cli.run(table)

@@ -1,0 +1,1 @@
+"""Training of the learned members: losses, one loop, checkpoints, and the conditional diffusion."""

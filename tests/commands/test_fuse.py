@@ -1,0 +1,298 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from tfsdiff import fusers
+from tfsdiff.commands import _members, main
+from tfsdiff.data.degrade import enlarge
+from tfsdiff.data.images import read, to_8bit, to_unit
+from tfsdiff.fusers.base import Examples, Fuser
+from tfsdiff.params import Diffusion, Train, UNet
+from tfsdiff.tensors import Batch
+from tfsdiff.training.recipe import Recipe
+
+ZOO = Path(__file__).resolve().parents[2] / "workflow" / "conf" / "zoo"
+HEIGHT, WIDTH = 13, 18
+TRAIN = {
+    "steps": 1, "batch": 1, "optimiser": "adam", "learning_rate": 1e-3, "warmup_steps": 0,
+    "decay": "constant", "gradient_clip": None, "ema_decay": 0.0, "crop_pixels": None,
+    "flip": False, "checkpoint_steps": 1, "validation_steps": 1,
+}  # fmt: skip
+UNET = {
+    "width": 8, "multipliers": (1, 2), "blocks": 1, "attention_level": None, "groups": 4,
+    "dropout": 0.0, "initialisation": "kaiming",
+}  # fmt: skip
+DIFFUSION = {
+    "steps": 6, "schedule": "linear", "beta_start": 1e-4, "beta_end": 0.5, "prediction": "eps",
+}  # fmt: skip
+
+
+@pytest.fixture
+def pictures():
+    random = np.random.default_rng(3)
+    shapes = ((HEIGHT, WIDTH), (HEIGHT, WIDTH), (HEIGHT, WIDTH, 3))
+    return [random.integers(0, 256, shape, dtype=np.uint8) for shape in shapes]
+
+
+@pytest.fixture
+def inputs(tmp_path, pictures):
+    paths = [tmp_path / name for name in ("a.png", "b.png", "f.png")]
+    for path, picture in zip(paths, pictures, strict=True):
+        Image.fromarray(picture).save(path)
+    return paths
+
+
+def store(folder, name, scale, settings):
+    """A network as the train stage leaves it, but trained for one step only."""
+    member = fusers.build(name, settings, scale)
+    recipe = Recipe(UNet(**UNET), Diffusion(**DIFFUSION), Train(**TRAIN), 1, folder / "checkpoints")
+    torch.manual_seed(0)
+    low = Batch(("g",), torch.rand(1, 3, 3, 8, 8))
+    high = Batch(
+        ("g",), torch.rand(1, 3, 3, 8 * scale, 8 * scale), torch.rand(1, 3, 8 * scale, 8 * scale)
+    )
+    examples = Examples(low, high)
+    member.fit(examples, examples, recipe, torch.device("cpu"), lambda step, values: None)
+    fusers.save_member(folder / name, name, member)
+    return folder / name
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    settings = yaml.safe_load((ZOO / "tfsdiff.yaml").read_text())["tfsdiff"]
+    return {"tfsdiff": store(folder, "tfsdiff", 2, settings), "sr3": store(folder, "sr3", 2, {})}
+
+
+def line(inputs, out, *more, method="mean"):
+    a, b, f = map(str, inputs)
+    return ["fuse", "--method", method, "--anatomical", a, b, "--functional", f, "--out", str(out),
+            *map(str, more)]  # fmt: skip
+
+
+def refused(capsys, arguments, out=None):
+    """The message on stderr, after seeing exit code 1, one line and nothing left behind."""
+    before = out is not None and out.exists()
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1
+    if out is not None:
+        assert out.exists() == before
+        assert not list(out.parent.glob(".*"))
+    return printed.err
+
+
+def test_mean_is_the_mean_and_the_folder_is_made(inputs, pictures, tmp_path, capsys):
+    out = tmp_path / "new" / "deep" / "fused.png"
+    assert main(line(inputs, out)) == 0
+    assert capsys.readouterr() == ("", "")
+    expected = torch.stack([to_unit(picture) for picture in pictures]).mean(0)
+    assert np.array_equal(read(out), to_8bit(expected))
+    assert [path.name for path in out.parent.iterdir()] == ["fused.png"]
+
+
+def test_copy_returns_the_source_that_set_names(inputs, pictures, tmp_path):
+    out = tmp_path / "fused.png"
+    assert main(line(inputs, out, "--set", "source=functional", method="copy")) == 0
+    assert np.array_equal(read(out), pictures[2])
+    assert main(line(inputs, out, method="copy")) == 0
+    assert np.array_equal(read(out), np.stack([pictures[1]] * 3, axis=-1))
+
+
+@pytest.mark.slow
+def test_bitonicx_fuses_and_its_mode_can_be_set(inputs, tmp_path):
+    for name, more in (("paper", ()), ("again", ()), ("official", ("--set", "mode=official"))):
+        assert main(line(inputs, tmp_path / f"{name}.png", *more, method="bitonicx")) == 0
+        assert read(tmp_path / f"{name}.png").shape == (HEIGHT, WIDTH, 3)
+    assert (tmp_path / "paper.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+def test_grey_colour_deep_and_other_formats_are_taken(inputs, pictures, tmp_path):
+    jpeg, deep, out = tmp_path / "a.jpg", tmp_path / "b.tif", tmp_path / "fused.png"
+    Image.fromarray(pictures[2]).save(jpeg)
+    Image.fromarray(pictures[1].astype(np.uint16) * 257).save(deep)
+    assert main(line([jpeg, deep, inputs[0]], out, method="copy")) == 0
+    assert np.array_equal(read(out), np.stack([pictures[1]] * 3, axis=-1))
+
+
+def test_low_resolution_is_enlarged_before_fusion(inputs, pictures, tmp_path):
+    out = tmp_path / "fused.png"
+    for more in ((), ("--enlarger", "bicubic")):
+        assert main(line(inputs, out, "--scale", 3, *more, method="copy")) == 0
+        assert np.array_equal(read(out), to_8bit(enlarge(to_unit(pictures[1]), 3)))
+
+
+def test_sr3_enlarges_before_fusion(inputs, tmp_path, weights):
+    more = ("--scale", 2, "--enlarger", "sr3", "--enlarger-weights", weights["sr3"], "--steps", 2)
+    for name, seed in (("one", 1), ("same", 1), ("two", 2)):
+        assert main(line(inputs, tmp_path / f"{name}.png", *more, "--seed", seed)) == 0
+        assert read(tmp_path / f"{name}.png").shape == (2 * HEIGHT, 2 * WIDTH, 3)
+    one, same, two = ((tmp_path / f"{n}.png").read_bytes() for n in ("one", "same", "two"))
+    assert one == same != two
+
+
+def test_tfsdiff_enlarges_by_itself(inputs, tmp_path, weights):
+    more = ("--weights", weights["tfsdiff"], "--scale", 2)
+    arguments = line(inputs, tmp_path / "all.png", *more, method="tfsdiff")
+    assert main(arguments) == 0
+    assert main([*arguments, "--steps", "3", "--out", str(tmp_path / "three.png")]) == 0
+    assert read(tmp_path / "all.png").shape == (2 * HEIGHT, 2 * WIDTH, 3)
+    assert (tmp_path / "all.png").read_bytes() != (tmp_path / "three.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "message"),
+    [
+        ("tfsdiff", "--scale 2", "is learned; give the folder that `train` wrote with --weights"),
+        ("tfsdiff", "--weights {tfsdiff}", "times as large as its sources; give it --scale 2"),
+        ("tfsdiff", "--weights {tfsdiff} --scale 4", "give it --scale 2"),
+        ("tfsdiff", "--weights {sr3} --scale 2", "holds sr3, not tfsdiff"),
+        ("tfsdiff", "--weights {here} --scale 2", "has no weights.safetensors"),
+        ("tfsdiff", "--weights {tfsdiff} --scale 2 --steps 7", "has 6 noise levels, not 7"),
+        ("tfsdiff", "--weights {tfsdiff} --scale 2 --set tmfa=all", "leave out --set"),
+        ("tfsdiff", "--weights {tfsdiff} --scale 2 --enlarger bicubic", "enlarges by itself"),
+        ("mean", "--weights {tfsdiff}", "mean learns nothing; leave out --weights"),
+        ("mean", "--enlarger bicubic", "does not enlarge without --scale"),
+        ("mean", "--enlarger-weights {sr3}", "does not enlarge without --scale"),
+        ("mean", "--scale 2 --enlarger sr3", "sr3 is learned; give"),
+        ("mean", "--scale 4 --enlarger sr3 --enlarger-weights {sr3}", "by 2; --scale says 4"),
+        ("mean", "--scale 2 --enlarger-weights {sr3}", "bicubic learns nothing"),
+        ("mean", "--scale 2 --enlarger full", "--enlarger: 'full' is none of bicubic, sr3"),
+        ("mean", "--scale 1", "--scale: '1' is no whole number of at least 2"),
+        ("mean", "--scale two", "--scale: 'two' is no whole number"),
+        ("mean", "--scale -4", "--scale: '-4' is no whole number"),
+        ("mean", "--seed x", "--seed: 'x' is no whole number of at least 0"),
+        ("mean", "--steps 0", "--steps: '0' is no whole number of at least 1"),
+        ("mean", "--device tpu", "--device: 'tpu' is none of cpu, cuda"),
+        ("mean", "--set source=CT", "zoo.mean: source: "),
+        ("copy", "--set source=CT", "zoo.copy: source: "),
+        ("copy", "--set source", "--set: 'source' is not KEY=VALUE"),
+        ("copy", "--set source=[", "--set: 'source=[' is not KEY=VALUE"),
+        ("copy", "--set =CT", "--set: '=CT' is not KEY=VALUE"),
+        ("bicubic", "", "--method: 'bicubic' is none of bitonicx, "),
+        ("magic", "", "--method: 'magic' is none of bitonicx, "),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_fit(inputs, tmp_path, capsys, weights, method, options, message):
+    words = [word.format(**weights, here=tmp_path) for word in options.split()]
+    out = tmp_path / "out" / "fused.png"
+    assert message in refused(capsys, line(inputs, out, *words, method=method), tmp_path / "out")
+
+
+def test_cuda_without_a_gpu(inputs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    arguments = line(inputs, tmp_path / "fused.png", "--device", "cuda")
+    assert "finds no CUDA device" in refused(capsys, arguments, tmp_path / "fused.png")
+
+
+def test_sizes_must_agree(inputs, pictures, tmp_path, capsys):
+    Image.fromarray(pictures[1][:-1]).save(inputs[1])
+    message = refused(capsys, line(inputs, tmp_path / "fused.png"), tmp_path / "fused.png")
+    a, b, _ = inputs
+    assert f"{a} is 18 x 13 but {b} is 18 x 12 pixels; register the three" in message
+
+
+def test_unreadable_inputs(inputs, tmp_path, capsys):
+    out = tmp_path / "fused.png"
+    whole = inputs[2].read_bytes()
+    inputs[2].write_bytes(whole[: len(whole) // 2])
+    assert f"{inputs[2]}: no readable PNG or JPEG" in refused(capsys, line(inputs, out), out)
+    inputs[0].unlink()
+    assert f"{inputs[0]}: does not exist" in refused(capsys, line(inputs, out), out)
+
+
+def test_what_a_member_refuses_is_one_line(inputs, tmp_path, capsys, monkeypatch):
+    def refuse(self, batch, generators):
+        raise ValueError("too small")
+
+    monkeypatch.setattr(fusers.ZOO["mean"], "fuse", refuse)
+    out = tmp_path / "fused.png"
+    assert "error: mean: too small" in refused(capsys, line(inputs, out), out)
+
+
+def test_an_input_is_never_overwritten(inputs, tmp_path, capsys):
+    before = [path.read_bytes() for path in inputs]
+    (tmp_path / "link.png").symlink_to(inputs[1])
+    os.link(inputs[2], tmp_path / "hard.png")
+    (tmp_path / "sub").mkdir()
+    detour = tmp_path / "sub" / ".." / "a.png"
+    for out in (inputs[0], detour, tmp_path / "link.png", tmp_path / "hard.png"):
+        assert "is an input too" in refused(capsys, line(inputs, out))
+    assert [path.read_bytes() for path in inputs] == before
+
+
+def test_where_nothing_can_be_written(inputs, tmp_path, capsys):
+    assert "only PNG is written" in refused(capsys, line(inputs, tmp_path / "fused.jpg"))
+    (tmp_path / "dir.png").mkdir()
+    assert "is a folder; name a file" in refused(capsys, line(inputs, tmp_path / "dir.png"))
+    under = inputs[0] / "fused.png"
+    assert f"{under}: cannot be written" in refused(capsys, line(inputs, under))
+
+
+def test_an_older_output_is_replaced_only_by_a_whole_one(inputs, tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out" / "fused.png"
+    assert main(line(inputs, out, method="copy")) == 0
+    old = out.read_bytes()
+    assert main(line(inputs, out)) == 0
+    new = out.read_bytes()
+    assert new != old
+
+    def fail(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    message = refused(capsys, line(inputs, out, method="copy"), out)
+    assert "cannot be written (No space left on device)" in message
+    assert out.read_bytes() == new
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["melt"], ["fuse"], ["fuse", "--method", "mean"], ["fuse", "--unknown"]]
+)
+def test_usage_errors_end_with_2(capsys, arguments):
+    assert main(arguments) == 2
+    assert "usage: tfsdiff" in capsys.readouterr().err
+
+
+def test_help_tells_methods_and_constants(capsys):
+    assert main(["--help"]) == 0
+    assert "not for clinical use" in " ".join(capsys.readouterr().out.split())
+    assert main(["fuse", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    for word in (*_members.names(Fuser), "mode=paper", "majority_pixels=19", "--enlarger-weights"):
+        assert word in text
+    assert main(["--version"]) == 0
+
+
+def test_an_interrupt_ends_with_130(inputs, tmp_path, capsys, monkeypatch):
+    def interrupt(self, batch, generators):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fusers.ZOO["mean"], "fuse", interrupt)
+    assert main(line(inputs, tmp_path / "fused.png")) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_published_constants_are_those_of_the_configuration():
+    for name, values in _members.PUBLISHED.items():
+        assert yaml.safe_load((ZOO / f"{name}.yaml").read_text())[name] == values
+
+
+@pytest.mark.slow
+def test_the_module_runs_as_a_command(inputs, tmp_path):
+    command = [sys.executable, "-m", "tfsdiff.commands", *line(inputs, tmp_path / "fused.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    inputs[0].unlink()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {inputs[0]}: does not exist\n"

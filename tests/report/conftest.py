@@ -1,0 +1,20 @@
+"""Made summaries of cells."""
+
+import pytest
+
+from tfsdiff.metrics import METRICS
+from tfsdiff.report.scores import Statistic, Summary
+
+
+@pytest.fixture
+def summary():
+    """Function that makes the summary of a cell: all metrics at `value`, apart from those named."""
+
+    def make(row, value, scale=2, images=5, empty=None, **named):
+        values = dict.fromkeys(METRICS, value) | named
+        statistics = {
+            name: None if values[name] is None else Statistic(values[name], 0.5) for name in METRICS
+        }
+        return Summary(row, scale, images, statistics, dict(statistics), empty or {})
+
+    return make

@@ -1,0 +1,137 @@
+"""The figures: the same bytes every time, the right size, the right pixels."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfsdiff.errors import InputError
+from tfsdiff.report.figures import DPI, Panel, Zoom, _equal_sides, curve, figure2, wrap_title
+
+MARKERS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
+
+
+def flat(colour, side=32):
+    return np.full((side, side, 3), colour, np.uint8)
+
+
+def line(name="case-1", zoom=None, titles=("CT", "MR-T2", "PET-FDG", "TFS-Diff")):
+    pictures = [(title, flat(colour)) for title, colour in zip(titles, MARKERS, strict=True)]
+    return Panel(name, tuple(pictures), zoom)
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        assert set(image.info) <= {"dpi"}
+        return np.array(image.convert("RGB"))
+
+
+def test_same_bytes_twice_whatever_the_users_settings(tmp_path):
+    panels = [line(zoom=Zoom(4, 8, 6)), line("case-2")]
+    figure2(panels, tmp_path / "a.png")
+    with mpl.rc_context({"font.size": 20, "savefig.facecolor": "red", "image.cmap": "jet"}):
+        figure2(panels, tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert b"atplotlib" not in (tmp_path / "a.png").read_bytes()
+    assert [p.name for p in sorted(tmp_path.iterdir())] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("columns", [1, 4, 7, 9, 15, 24])
+def test_width_is_within_bounds(columns, tmp_path):
+    pictures = tuple((f"method {i}", flat(i)) for i in range(columns))
+    figure2([Panel("group", pictures)], tmp_path / "a.png")
+    assert 1500 <= pixels(tmp_path / "a.png").shape[1] <= 2400
+
+
+def test_pictures_stand_in_order_without_overlap(tmp_path):
+    figure2([line(), line("case-2")], tmp_path / "a.png")
+    image = pixels(tmp_path / "a.png")
+    areas, lefts = [], []
+    for colour in MARKERS:
+        rows, cols = np.nonzero((image == colour).all(-1))
+        areas.append(len(rows))
+        lefts.append(cols.min())
+    assert lefts == sorted(lefts)
+    assert len(set(areas)) == 1  # nothing covers any of them
+    assert (image[:, -1] == 255).all()
+    assert (image[-1] == 255).all()
+
+
+def test_titles_are_repeated_only_where_they_change(tmp_path):
+    other = line("case-3", titles=("CT", "MR-T1", "PET-FDG", "TFS-Diff"))
+    figure2([line(), line("case-2")], tmp_path / "same.png")
+    figure2([line(), other], tmp_path / "other.png")
+    heights = [pixels(tmp_path / f"{name}.png").shape[0] for name in ("same", "other")]
+    assert heights[1] - heights[0] == 48
+
+
+def test_zoom_shows_the_chosen_square(tmp_path):
+    image = np.zeros((32, 32), np.uint8)
+    image[4:10, 8:14] = 200
+    figure2([Panel("g", (("grey", image),), Zoom(4, 8, 6))], tmp_path / "a.png")
+    shown = pixels(tmp_path / "a.png")
+    corner = shown[-200:-100, -200:-100].reshape(-1, 3)
+    assert (corner == 200).all()
+
+
+def test_low_resolution_repeats_its_pixels():
+    small = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    large, enlarged = _equal_sides([flat(0, 8), small])
+    assert large.shape == enlarged.shape == (8, 8, 3)
+    assert (enlarged[:4, 4:] == small[0, 1]).all()
+
+
+def test_grey_is_not_stretched(tmp_path):
+    figure2([Panel("g", (("dim", np.full((16, 16), 90, np.uint8)),))], tmp_path / "a.png")
+    image = pixels(tmp_path / "a.png")
+    assert (image[image.shape[0] // 2, image.shape[1] // 2] == 90).all()
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (np.zeros((8, 8)), "uint8"),
+        (np.zeros((8, 8, 4), np.uint8), "grey or RGB"),
+        (np.zeros((8, 9), np.uint8), "square"),
+        (np.zeros((7, 7), np.uint8), "divide"),
+    ],
+)
+def test_refuses_other_pictures(picture, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        figure2([Panel("g", (("a", picture), ("b", flat(0, 8))))], tmp_path / "a.png")
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_refuses_panels_of_different_length(tmp_path):
+    with pytest.raises(ValueError, match="same number"):
+        figure2([line(), Panel("g", (("a", flat(0)),))], tmp_path / "a.png")
+    with pytest.raises(ValueError, match="at least one"):
+        figure2([], tmp_path / "a.png")
+
+
+def test_titles_are_broken_and_cut_to_fit():
+    assert wrap_title("SR3 + BitonicX", 200) == "SR3 + BitonicX"
+    assert wrap_title("SR3 + BitonicX", 110) == "SR3 +\nBitonicX"
+    assert wrap_title("averylongnameindeed", 110) == "averylon…"
+
+
+def test_curve_draws_losses_alone(tmp_path):
+    source = tmp_path / "curve.csv"
+    lines = [f"{i},{1 / i:.6g},1e-4,{0.5 if i % 5 == 0 else ''}" for i in range(1, 21)]
+    source.write_text("\n".join(["step,loss,learning_rate,validation_loss", *lines]) + "\n")
+    for name in ("a", "b"):
+        curve(source, tmp_path / f"{name}.png", "TFS-Diff ×4")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert pixels(tmp_path / "a.png").shape == (900, 1600, 3)
+    assert DPI == 200
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "step,loss\n", "step,loss\n1,x\n", "loss\n1\n", "a,b\n1,2\n"]
+)
+def test_a_curve_that_cannot_be_read_is_named(text, tmp_path):
+    source = tmp_path / "curve.csv"
+    if text is not None:
+        source.write_text(text)
+    with pytest.raises(InputError, match=r"curve\.csv: .*run train"):
+        curve(source, tmp_path / "a.png", "t")

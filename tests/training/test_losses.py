@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from tfsdiff.diffusion.process import q_sample, to_x0
+from tfsdiff.metrics.ssim import ssim
+from tfsdiff.training.losses import noise_objective, psf_terms, structural_similarity
+
+
+def test_noise_objective_is_the_mean_square(rng: torch.Generator) -> None:
+    a, b = torch.randn(2, 2, 3, 4, 4, generator=rng)
+    assert noise_objective(a, b).item() == pytest.approx(((a - b) ** 2).mean().item())
+
+
+def test_similarity_is_that_of_the_metric(rng: torch.Generator) -> None:
+    x, y = torch.rand(2, 4, 3, 20, 24, generator=rng)
+    y = 0.7 * x + 0.3 * y
+    expected = ssim(255 * x.double(), 255 * y.double()).float()
+    torch.testing.assert_close(structural_similarity(x, y), expected, atol=1e-5, rtol=0)
+
+
+def test_similarity_refuses_images_smaller_than_its_window() -> None:
+    with pytest.raises(ValueError, match="11 x 11"):
+        structural_similarity(torch.zeros(1, 3, 10, 16), torch.zeros(1, 3, 10, 16))
+
+
+def test_psf_is_zero_for_equal_images_and_falls_as_they_agree(rng: torch.Generator) -> None:
+    x, noise = torch.rand(2, 2, 3, 16, 16, generator=rng) * 2 - 1
+    g = torch.ones(2, dtype=torch.float64)
+    near, far = psf_terms(x + 0.05 * noise, x, g), psf_terms(x + 0.2 * noise, x, g)
+    for name, value in psf_terms(x, x, g).items():
+        assert value.item() == pytest.approx(0, abs=1e-6)
+        assert 0 < near[name] < far[name]
+
+
+def test_psf_mse_is_that_of_unit_range_images_weighted_by_signal_power() -> None:
+    x = torch.zeros(2, 3, 16, 16)
+    g = torch.tensor([0.5, 1.0], dtype=torch.float64)
+    value = psf_terms(x + 0.2, x, g)["mse"].item()
+    assert value == pytest.approx(0.1**2 * (0.25 + 1) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("level", [1e-4, 0.01, 0.3, 0.9])
+def test_gradient_of_psf_is_bounded_at_any_level(level: float, rng: torch.Generator) -> None:
+    """With predicted noise, where the estimate is (x_g - sqrt(1 - g^2) eps) / g."""
+    x_0, eps = torch.randn(2, 2, 3, 16, 16, generator=rng) * 0.3
+    g = torch.full((2,), level, dtype=torch.float64)
+    x_g = q_sample(x_0, eps, g)
+    wrong = (eps + 1e-5).requires_grad_()  # so near that nothing is clamped
+    psf_terms(to_x0("eps", wrong, x_g, g, x_0), x_0, g)["mse"].backward()
+    objective = (eps + 1e-5).requires_grad_()
+    noise_objective(objective, eps).backward()
+    assert wrong.grad.isfinite().all()
+    assert wrong.grad.abs().sum() <= 1.2 * objective.grad.abs().sum()

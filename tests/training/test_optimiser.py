@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from tfsdiff.params import Train
+from tfsdiff.training import optimiser
+from tfsdiff.training.average import Average
+
+
+def test_learning_rate_warms_up_and_decays(train: Train) -> None:
+    settings = train.model_copy(update={"steps": 100, "warmup_steps": 9, "learning_rate": 1.0})
+    rates = [optimiser.learning_rate(step, settings) for step in range(100)]
+    assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
+    assert max(rates) == rates[9] == 1
+    assert rates[9:] == sorted(rates[9:], reverse=True)
+    assert 0 < rates[-1] < 0.001
+    constant = settings.model_copy(update={"decay": "constant"})
+    assert optimiser.learning_rate(99, constant) == 1
+
+
+@pytest.mark.parametrize("kind", ["adam", "adamw"])
+def test_optimiser_state_round_trip(kind: str, train: Train) -> None:
+    """Also with weights that do not lie in memory in the order of their indices."""
+
+    def made() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+        network = torch.nn.Conv2d(5, 4, 3).to(memory_format=torch.channels_last)
+        settings = train.model_copy(update={"optimiser": kind})
+        return network, optimiser.make(network.parameters(), settings)
+
+    def update(network: torch.nn.Module, by: torch.optim.Optimizer, x: torch.Tensor) -> None:
+        by.zero_grad()
+        network(x).square().sum().backward()
+        by.step()
+
+    xs = torch.randn(3, 2, 5, 8, 8)
+    first, by_first = made()
+    update(first, by_first, xs[0])
+    second, by_second = made()
+    second.load_state_dict(first.state_dict())
+    tensors = {k: v.clone().contiguous() for k, v in optimiser.state_tensors(by_first).items()}
+    optimiser.restore_tensors(by_second, tensors)
+    for x in xs[1:]:
+        update(first, by_first, x)
+        update(second, by_second, x)
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(first.bias, second.bias)
+
+
+def test_average_forgets_the_first_weights_and_settles_at_its_decay() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 5.0)
+    average = Average(network, decay=0.9)
+    torch.nn.init.constant_(network.weight, 1.0)
+    average.update(step=1)
+    assert average.network.weight.item() == pytest.approx(5 + (1 - 5) * (1 - 2 / 11))
+    torch.nn.init.constant_(average.network.weight, 0.0)
+    average.update(step=1000)
+    assert average.network.weight.item() == pytest.approx(0.1)
+    assert not average.network.weight.requires_grad

@@ -1,0 +1,73 @@
+import pytest
+import torch
+
+from tfsdiff.errors import InputError
+from tfsdiff.params import Train
+from tfsdiff.training.pairs import Pairs, check_crop, pad_to_multiple
+
+
+@pytest.fixture
+def pairs() -> Pairs:
+    """Every pixel of the target holds its place; the condition repeats it three times."""
+    place = torch.arange(2 * 24 * 20, dtype=torch.float32).view(2, 1, 24, 20)
+    return Pairs(place.expand(2, 9, 24, 20), place.expand(2, 3, 24, 20), grid=4)
+
+
+def cropped(train: Train, pixels: int | None, flip: bool = False) -> Train:
+    return train.model_copy(update={"crop_pixels": pixels, "flip": flip})
+
+
+def test_condition_and_target_are_cut_alike(
+    pairs: Pairs, train: Train, rng: torch.Generator
+) -> None:
+    for flip in (False, True):
+        condition, target = pairs.draw(torch.tensor([0, 1, 1]), cropped(train, 8, flip), rng)
+        assert condition.shape == (3, 9, 8, 8)
+        assert torch.equal(condition[:, 3:6], target)
+
+
+def test_crops_start_on_the_grid_and_reach_every_corner(
+    pairs: Pairs, train: Train, rng: torch.Generator
+) -> None:
+    _, target = pairs.draw(torch.zeros(400, dtype=torch.long), cropped(train, 8), rng)
+    corners = target[:, 0, 0, 0].int()
+    assert set((corners // 20).tolist()) == {0, 4, 8, 12, 16}
+    assert set((corners % 20).tolist()) == {0, 4, 8, 12}
+
+
+def test_whole_images_may_be_flipped(pairs: Pairs, train: Train, rng: torch.Generator) -> None:
+    _, target = pairs.draw(torch.zeros(20, dtype=torch.long), cropped(train, None, True), rng)
+    whole = pairs.target[0]
+    same = [torch.equal(t, whole) for t in target]
+    mirrored = [torch.equal(t, whole.flip(-1)) for t in target]
+    assert any(same)
+    assert any(mirrored)
+    assert all(a or b for a, b in zip(same, mirrored, strict=True))
+
+
+def test_crop_larger_than_the_image_is_the_image(
+    pairs: Pairs, train: Train, rng: torch.Generator
+) -> None:
+    _, target = pairs.draw(torch.tensor([1]), cropped(train, 64), rng)
+    assert torch.equal(target[0], pairs.target[1])
+
+
+def test_padding_repeats_the_border() -> None:
+    x = torch.rand(1, 3, 5, 8)
+    padded = pad_to_multiple(x, 4)
+    assert padded.shape == (1, 3, 8, 8)
+    assert torch.equal(padded[..., :5, :], x)
+    assert torch.equal(padded[..., 7, :], x[..., 4, :])
+    assert pad_to_multiple(padded, 4) is padded
+
+
+def test_crops_that_the_network_cannot_halve_are_refused(train: Train) -> None:
+    check_crop(cropped(train, None), 4)
+    check_crop(cropped(train, 12), 4)
+    with pytest.raises(InputError, match=r"train\.crop_pixels: 10 must be a multiple of 4"):
+        check_crop(cropped(train, 10), 4)
+
+
+def test_unequal_pairs_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        Pairs(torch.zeros(2, 9, 8, 8), torch.zeros(2, 3, 8, 4), grid=1)
