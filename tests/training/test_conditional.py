@@ -148,3 +148,10 @@ def test_one_generator_an_image_is_asked_for(unet: UNet, diffusion: Diffusion) -
     sampling = Sampling(sampler="ddim", steps=2, batch=1)
     with pytest.raises(ValueError, match="2 generators for 3 images"):
         model.sample(torch.rand(3, 3, 8, 8), generators(2), sampling)
+
+
+def test_more_evaluations_than_steps_are_refused(unet: UNet, diffusion: Diffusion) -> None:
+    model = ConditionalDiffusion(PLAIN, unet, diffusion, seed=1)
+    sampling = Sampling(sampler="ddim", steps=21, batch=1)
+    with pytest.raises(InputError, match=r"sampling\.steps: 21 is more than the 20 steps"):
+        model.sample(torch.rand(1, 3, 8, 8), generators(1), sampling)

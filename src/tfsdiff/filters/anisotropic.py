@@ -89,16 +89,16 @@ def _weigh(fields, row, low, reach, down, right, far, gain, pair):
     """Weights of the pixels of `row` with those `right` of them in row `low`, into `pair`."""
     n, step = pair.size, float(right)
     p, q = slice(reach, reach + n), slice(reach + right, reach + right + n)
-    au, av, bu, bv = fields[0][row][p], fields[1][row][p], fields[0][low][q], fields[1][low][q]
+    pu, pv, qu, qv = fields[0][row][p], fields[1][row][p], fields[0][low][q], fields[1][low][q]
     if far == 0:
         for c in range(n):
-            one, other = abs(down * au[c] - step * av[c]), abs(down * bu[c] - step * bv[c])
+            one, other = abs(down * pu[c] - step * pv[c]), abs(down * qu[c] - step * qv[c])
             pair[c] = gain / ((1 + one) * (1 + other))
         return
-    ac, bc = fields[2][row][p], fields[2][low][q]
+    pc, qc = fields[2][row][p], fields[2][low][q]
     for c in range(n):
-        one = abs(down * au[c] - step * av[c]) + far * ac[c]
-        other = abs(down * bu[c] - step * bv[c]) + far * bc[c]
+        one = abs(down * pu[c] - step * pv[c]) + far * pc[c]
+        other = abs(down * qu[c] - step * qv[c]) + far * qc[c]
         pair[c] = gain / ((1 + one) * (1 + other))
 
 

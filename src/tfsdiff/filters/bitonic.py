@@ -1,7 +1,7 @@
 """The bitonic filter of G. Treece in its structurally varying form (version X).
 
-Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions on
-Image Processing 2022; details as in his released code (reference page, 7.2).
+Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions
+on Image Processing 2022; details as in his released code (reference page, 7.2).
 """
 
 import math

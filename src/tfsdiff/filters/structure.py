@@ -1,7 +1,7 @@
 """Structure tensor: how line-like an image is, which way the lines run, where corners are.
 
-Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions on
-Image Processing 2022; details as in his released code (reference page, 7.2).
+Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions
+on Image Processing 2022; details as in his released code (reference page, 7.2).
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """BitonicX: fusion of three images by bitonic filtering and pulse-coupled networks.
 
-Source: Y. Jie et al., "Tri-modal medical image fusion and denoising based on bitonicX filtering", IEEE
-Transactions on Instrumentation and Measurement, 2023, as its released code has it; steps as numbered
-in the reference page, 7.1.
+Source: Y. Jie et al., "Tri-modal medical image fusion and denoising based on bitonicX filtering",
+IEEE Transactions on Instrumentation and Measurement 2023, as its released code has it; steps as
+numbered in the reference page, 7.1.
 """
 
 from collections.abc import Sequence

@@ -138,7 +138,15 @@ class ConditionalDiffusion:
 
         Returns:
             (B, 3, H, W) in [0, 1], on the device of `condition`.
+
+        Raises:
+            InputError: more evaluations are asked for than the diffusion has steps.
         """
+        if sampling.steps > self.schedule.steps:
+            raise InputError(
+                f"sampling.steps: {sampling.steps} is more than the {self.schedule.steps} steps of "
+                "the diffusion; lower it"
+            )
         if len(generators) != len(condition):
             raise ValueError(f"{len(generators)} generators for {len(condition)} images")
         size = sampling.batch
@@ -157,7 +165,6 @@ class ConditionalDiffusion:
         device = next(self.network.parameters()).device
         padded = pad_to_multiple(2 * condition.to(device) - 1, multiple(self.unet))
         padded = padded.contiguous(memory_format=torch.channels_last)
-
         base = first_guess(padded)
 
         def denoise(x_g: Tensor, level: float) -> Tensor:

@@ -59,6 +59,8 @@ class Job:
 
 def train(job: Job) -> nn.Module:
     """Run `job`, from its checkpoint if there is one, and return the averaged network."""
+    if job.count < 1:
+        raise ValueError(f"{job.title}: there is nothing to learn from")
     return _Training(job).run()
 
 
@@ -88,12 +90,13 @@ class _Training:
 
     def _update(self) -> None:
         job, parameters = self.job, list(self.job.network.parameters())
+        devices = [parameters[0].device] if parameters[0].is_cuda else []
         optimisers.set_learning_rate(
             self.optimiser, optimisers.learning_rate(self.step, job.settings)
         )
         noise = generator(job.seed, "step", self.step)
         indices = batch_indices(self.step, job.settings.batch, job.count, job.seed)
-        with torch.random.fork_rng():  # dropout knows torch's global generator only
+        with torch.random.fork_rng(devices):  # dropout knows torch's global generator only
             torch.manual_seed(derive(job.seed, "dropout", self.step))
             terms = job.objective(job.network.train(), indices, noise)
             self.optimiser.zero_grad()

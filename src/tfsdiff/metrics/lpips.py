@@ -1,0 +1,229 @@
+"""LPIPS with AlexNet, version 0.1, never from random weights.
+
+The weights of the heads are in the `lpips` package; those of the backbone come from a file of the
+user's or from what torchvision downloads. Where they cannot be had, `load` says why instead of
+giving a network. Neither package is imported: that takes seconds, and every evaluation would wait.
+"""
+
+import contextlib
+import http.client
+import importlib.util
+import io
+import os
+import pickle
+import socket
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from tfsdiff.errors import InputError
+from tfsdiff.metrics.images import PEAK, checked_pair
+
+TORCHVISION = "torchvision"
+SMALLEST_SIDE = 31  # a smaller image vanishes in AlexNet's poolings
+DOWNLOAD_TIMEOUT_SECONDS = 20.0
+# What torchvision calls AlexNet_Weights.IMAGENET1K_V1; the digits are the SHA-256.
+URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
+_SHAPES = {  # of the convolutions, by their index in AlexNet's `features`
+    "0": (64, 3, 11, 11),
+    "3": (192, 64, 5, 5),
+    "6": (384, 192, 3, 3),
+    "8": (256, 384, 3, 3),
+    "10": (256, 256, 3, 3),
+}
+_STRIDE_AND_PADDING = {"0": (4, 2), "3": (1, 2), "6": (1, 1), "8": (1, 1), "10": (1, 1)}
+_POOLED = {"3", "6"}  # layers that see the maximum over 3 x 3 pixels, every second one
+_HEADS = "weights/v0.1/alex.pth"  # inside the package
+_DAMAGES = (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
+_CURE = 'give the AlexNet features as safetensors, or "torchvision" to download them'
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """Stands where the network would: LPIPS cannot be computed, for `reason`."""
+
+    reason: str
+
+
+class Network(nn.Module):
+    """AlexNet's five convolutions and the linear heads that LPIPS puts on them, without weights.
+
+    Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 1404.5997,
+    in the layout that torchvision trained; heads and scaling of Zhang et al., CVPR 2018, section 3.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.heads = nn.ModuleDict(), nn.ParameterDict()
+        # On the meta device nothing is drawn and nothing can be computed before weights are loaded.
+        for layer, (maps, channels, side, _) in _SHAPES.items():
+            how = _STRIDE_AND_PADDING[layer]
+            self.features[layer] = nn.Conv2d(channels, maps, side, *how, device="meta")
+            self.heads[layer] = nn.Parameter(torch.empty(maps, device="meta"))
+        # Mean and deviation of ImageNet's colours, mapped to [-1, 1].
+        mean, deviation = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]])
+        self.register_buffer("mean", mean[:, None, None], persistent=False)
+        self.register_buffer("deviation", deviation[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Map images (B, 3, H, W) in [-1, 1] to the rectified output of each layer (B, C, h, w)."""
+        maps, layers = (images - self.mean) / self.deviation, []
+        for layer, convolution in self.features.items():
+            if layer in _POOLED:
+                maps = F.max_pool2d(maps, kernel_size=3, stride=2)
+            maps = convolution(maps).relu()
+            layers.append(maps)
+        return layers
+
+
+def lpips(fused: Tensor, reference: Tensor, network: Network) -> Tensor:
+    """Perceptual distance, 0 for equal images, lower is better; symmetric in its arguments.
+
+    Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR
+    2018, equation (1); AlexNet, linear heads v0.1, inputs mapped from 0..255 to [-1, 1]; float32.
+
+    Args:
+        fused: (..., 3, H, W) in 0..255, H and W at least 31.
+        reference: the same size; the leading dimensions broadcast.
+        network: what `load` gave.
+
+    Returns:
+        (...), not negative, float64.
+    """
+    fused, reference = checked_pair(fused, reference, side=SMALLEST_SIDE)
+    heads = network.heads.values()
+    layers = zip(_features(fused, network), _features(reference, network), heads, strict=True)
+    with torch.no_grad():
+        return sum(_layer_distance(x, y, head) for x, y, head in layers).double()
+
+
+def _features(images: Tensor, network: Network) -> list[Tensor]:
+    """Unit-length features of the five layers, each (..., C, h, w)."""
+    leading, size = images.shape[:-3], images.shape[-3:]
+    device = next(network.parameters()).device
+    scaled = images.reshape(-1, *size).to(device, torch.float32) / (PEAK / 2) - 1
+    with torch.no_grad():
+        # One image at a time: then a value does not depend on what else is in the batch.
+        each = [network(one) for one in scaled.split(1)]
+        layers = [torch.cat(layer) for layer in zip(*each, strict=True)]
+        return [_unit(layer).reshape(*leading, *layer.shape[1:]) for layer in layers]
+
+
+def _unit(features: Tensor) -> Tensor:
+    return features / (features.square().sum(1, keepdim=True).sqrt() + 1e-10)
+
+
+def _layer_distance(x: Tensor, y: Tensor, head: Tensor) -> Tensor:
+    # The head is a 1 x 1 convolution without bias, so the mean over pixels may come before it.
+    return ((x - y).square().mean((-2, -1)) * head).sum(-1)
+
+
+def load(backbone: str) -> Network | Unavailable:
+    """Build the LPIPS network from the backbone that the parameter `metrics.lpips_backbone` names.
+
+    Args:
+        backbone: a safetensors file with torchvision's `features.{0,3,6,8,10}.{weight,bias}`, or
+            "torchvision" for what torchvision has in its cache or downloads.
+
+    Raises:
+        InputError: the configured file is missing or does not hold these tensors.
+    """
+    features = _download() if backbone == TORCHVISION else _read(Path(backbone))
+    heads = _read_heads()
+    for part in (features, heads):
+        if isinstance(part, Unavailable):
+            return part
+    network = Network()
+    network.load_state_dict(features | heads, assign=True)
+    return network.requires_grad_(False).eval()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"metrics.lpips_backbone: {path} is no file; {_CURE}")
+    try:
+        return _select(load_file(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"metrics.lpips_backbone: {path}: {reason}; {_CURE}") from None
+
+
+def _download() -> dict[str, Tensor] | Unavailable:
+    try:
+        with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS), _silence():
+            # The defaults of torch would unpickle what came, unchecked.
+            return _select(
+                torch.hub.load_state_dict_from_url(
+                    URL, map_location="cpu", progress=False, check_hash=True, weights_only=True
+                )
+            )
+    except (*_DAMAGES, OSError, http.client.HTTPException) as error:
+        return Unavailable(f"AlexNet weights could not be had from {URL} ({_reason(error)})")
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what went wrong, the same on every machine: without its paths."""
+    # Unlike Path.exists, access does not raise where a folder may not be entered.
+    if os.access(Path(torch.hub.get_dir(), "checkpoints", Path(URL).name), os.F_OK):
+        return f"{Path(URL).name} in torch's cache cannot be used; delete it"
+    text = getattr(error, "strerror", None) or str(error)
+    return f"{type(error).__name__}: {' '.join(text.split())}"
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    # torch.hub announces downloads, on one stream or the other.
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
+@contextlib.contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _select(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Take the ten backbone tensors out of `tensors`; ValueError where one is not as it must be."""
+    shapes = {f"features.{layer}.weight": shape for layer, shape in _SHAPES.items()}
+    shapes |= {f"features.{layer}.bias": shape[:1] for layer, shape in _SHAPES.items()}
+    return {name: _take(tensors, name, shape) for name, shape in shapes.items()}
+
+
+def _take(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
+    if not isinstance(tensors, Mapping) or name not in tensors:
+        raise ValueError(f"{name} is missing")
+    tensor = tensors[name]
+    if not isinstance(tensor, Tensor) or tensor.shape != shape or not tensor.isfinite().all():
+        raise ValueError(f"{name} must be finite and of shape {shape}")
+    return tensor.float()
+
+
+def _read_heads() -> dict[str, Tensor] | Unavailable:
+    """Read the heads (C,) from the file in the `lpips` package, which need not be imported."""
+    package = importlib.util.find_spec("lpips")
+    if package is None or package.origin is None:
+        return Unavailable("the package lpips is not installed")
+    try:
+        path = Path(package.origin).parent / _HEADS
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        return {
+            f"heads.{layer}": _take(weights, f"lin{slot}.model.1.weight", (1, maps, 1, 1)).flatten()
+            for slot, (layer, (maps, *_)) in enumerate(_SHAPES.items())
+        }
+    except FileNotFoundError:
+        reason = "is missing"
+    except (*_DAMAGES, OSError):
+        reason = "is damaged or of another layout"
+    return Unavailable(f"{_HEADS} in the package lpips {reason}; install lpips 0.1.4 again")

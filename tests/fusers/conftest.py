@@ -1,0 +1,76 @@
+"""Recipes and data so small that fitting takes moments."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tfsdiff.data.degrade import reduce
+from tfsdiff.fusers.base import Examples, Recipe
+from tfsdiff.params import Diffusion, Sampling, Train, UNet
+from tfsdiff.tensors import Batch
+
+
+def smooth_batch(count: int, pixels: int, seed: int) -> Batch:
+    """Two grey sources and a coloured one; the truth is their maximum."""
+    noise = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count * 3, 3, 5, 5, generator=noise)
+    sources = torch.nn.functional.interpolate(coarse, (pixels, pixels), mode="bilinear")
+    sources = sources.view(count, 3, 3, pixels, pixels)
+    sources[:, :2] = sources[:, :2, :1]
+    return Batch(tuple(f"g{i}" for i in range(count)), sources, sources.amax(1))
+
+
+@pytest.fixture
+def examples() -> Callable[[int, int], Examples]:
+    """Make examples at a scale from a seed."""
+
+    def make(scale: int, seed: int = 0, pixels: int = 16) -> Examples:
+        high = smooth_batch(4, pixels, seed)
+        return Examples(Batch(high.groups, reduce(high.sources, scale)), high)
+
+    return make
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    unet = UNet(
+        width=8,
+        multipliers=(1, 2),
+        blocks=1,
+        attention_level=None,
+        groups=4,
+        dropout=0.0,
+        initialisation="kaiming",
+    )
+    diffusion = Diffusion(
+        steps=20, schedule="linear", beta_start=1e-3, beta_end=0.3, prediction="eps"
+    )
+    train = Train(
+        steps=30,
+        batch=4,
+        optimiser="adam",
+        learning_rate=1e-2,
+        warmup_steps=2,
+        decay="cosine",
+        gradient_clip=1.0,
+        ema_decay=0.8,
+        crop_pixels=None,
+        flip=False,
+        checkpoint_steps=20,
+        validation_steps=30,
+    )
+    return Recipe(unet, diffusion, train, seed=1, checkpoints=tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def brief(recipe: Recipe) -> Recipe:
+    """A recipe of two steps, where it does not matter how much is learned."""
+    return replace(recipe, train=recipe.train.model_copy(update={"steps": 2}))
+
+
+@pytest.fixture
+def sampling() -> Sampling:
+    return Sampling(sampler="ddim", steps=2, batch=3)

@@ -1,0 +1,143 @@
+"""One contract for every member: it is built, stored, loaded, and does the same again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tfsdiff.errors import InputError
+from tfsdiff.fusers import ZOO, build, load_member, save_member, storage
+from tfsdiff.fusers.base import Enlarger, Examples, Member, Recipe
+from tfsdiff.params import Sampling
+
+CPU = torch.device("cpu")
+TFSDIFF = {"tmfa": "sources", "tmfa_ratio": 3, "psf_weight": 1.0, "psf_mse": 1.0, "psf_ssim": 1.0}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "bitonicx": {"mode": "paper", "threshold": 3.0, "iterations": 3, "majority_pixels": 3},
+    "mean": {},
+    "copy": {"source": "functional"},
+    "bicubic": {},
+    "sr3": {},
+    "tfsdiff": TFSDIFF,
+    "tfsdiff_no_tmfa": TFSDIFF | {"tmfa": "none"},
+    "tfsdiff_no_psf": TFSDIFF | {"psf_weight": 0.0},
+}
+
+
+def fitted(
+    name: str, examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
+) -> Member:
+    member = build(name, SETTINGS[name], 2, sampling)
+    member.fit(examples(2), examples(2, seed=1), brief, CPU, lambda step, values: None)
+    return member
+
+
+def result(member: Member, data: Examples) -> Tensor:
+    """What the member makes of the low-resolution sources, with fixed noise."""
+    noise = [torch.Generator().manual_seed(i) for i in range(len(data.low))]
+    if isinstance(member, Enlarger):
+        return member.enlarge(data.low.sources[:, 0], noise)
+    return member.fuse(data.low, noise)
+
+
+def test_there_are_settings_for_every_member() -> None:
+    assert set(SETTINGS) == set(ZOO)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_member_is_stored_and_loaded(
+    name: str,
+    examples: Callable[..., Examples],
+    brief: Recipe,
+    sampling: Sampling,
+    tmp_path: Path,
+) -> None:
+    member, data = fitted(name, examples, brief, sampling), examples(2, seed=2)
+    expected = result(member, data)
+    assert torch.all((expected >= 0) & (expected <= 1))
+    save_member(tmp_path / "a", name, member)
+    loaded = load_member(tmp_path / "a", CPU, sampling)
+    assert (type(loaded), loaded.settings, loaded.scale) == (ZOO[name], member.settings, 2)
+    assert torch.equal(result(loaded, data), expected)
+    save_member(tmp_path / "b", name, loaded)
+    for file in (storage.WEIGHTS, storage.PARAMS):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_two_trainings_write_the_same_bytes(
+    examples: Callable[..., Examples], brief: Recipe, sampling: Sampling, tmp_path: Path
+) -> None:
+    for name in "ab":
+        one = replace(brief, checkpoints=tmp_path / f"checkpoints-{name}")
+        save_member(tmp_path / name, "tfsdiff", fitted("tfsdiff", examples, one, sampling))
+    for file in (storage.WEIGHTS, storage.PARAMS):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_stored_parameters_are_readable(
+    examples: Callable[..., Examples], brief: Recipe, sampling: Sampling, tmp_path: Path
+) -> None:
+    save_member(tmp_path / "a", "tfsdiff", fitted("tfsdiff", examples, brief, sampling))
+    _, values = storage.read(tmp_path / "a")
+    assert list(values) == ["name", "scale", "settings", "unet", "diffusion", "train", "seed"]
+    assert values["settings"] == TFSDIFF
+    assert values["unet"]["multipliers"] == [1, 2]
+
+
+def test_unknown_name_is_refused() -> None:
+    with pytest.raises(InputError, match="no method is called 'sr4'; there are bitonicx"):
+        build("sr4", {}, 2)
+
+
+def test_unknown_setting_is_refused() -> None:
+    with pytest.raises(InputError, match=r"zoo\.mean: width: Extra inputs"):
+        build("mean", {"width": 3}, None)
+
+
+def damage(folder: Path, how: str) -> None:
+    weights, params = folder / storage.WEIGHTS, folder / storage.PARAMS
+    text = params.read_text()
+    if how == "no weights":
+        weights.unlink()
+    elif how == "cut weights":
+        weights.write_bytes(weights.read_bytes()[:-9])
+    elif how == "no params":
+        params.unlink()
+    elif how == "no name":
+        params.write_text(text.replace("name:", "nom:"))
+    elif how == "other width":
+        params.write_text(text.replace("width: 8", "width: 12"))
+    elif how == "no unet":
+        params.write_text(text.replace("unet:", "net:"))
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no weights", "has no weights"),
+        ("cut weights", "cannot be read"),
+        ("no params", "has no params"),
+        ("no name", "lacks 'name'"),
+        ("other width", "weights do not fit"),
+        ("no unet", "unet"),
+    ],
+)
+def test_damaged_folder_is_refused(
+    how: str,
+    message: str,
+    examples: Callable[..., Examples],
+    brief: Recipe,
+    sampling: Sampling,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "a"
+    save_member(folder, "sr3", fitted("sr3", examples, brief, sampling))
+    damage(folder, how)
+    with pytest.raises(InputError, match=message) as error:
+        load_member(folder, CPU, sampling)
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
