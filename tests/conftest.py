@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from . import torchvision_hook
+
+torchvision_hook.install()  # piq and lpips, which ours is checked against, import torchvision
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

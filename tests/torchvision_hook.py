@@ -4,6 +4,7 @@ The torchvision on the package index is compiled for CUDA. Beside a CPU torch it
 operators do not load, and its own registration code then fails at import. lpips needs torchvision
 only for the layout of AlexNet, so the two operators that torchvision registers shapes for are
 declared (without an implementation) when, and only when, the compiled ones cannot be loaded.
+The package itself never imports torchvision: only the independent checks of the metrics do.
 """
 
 import importlib.machinery
