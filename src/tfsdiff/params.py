@@ -111,7 +111,7 @@ class Train(Section):
     decay: Literal["constant", "cosine"]
     gradient_clip: Annotated[float, Field(gt=0)] | None
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
-    crop_pixels: Annotated[int, Field(ge=8)] | None  # random crops, or whole images
+    crop_pixels: Annotated[int, Field(ge=11)] | None  # crops (SSIM needs 11), or null
     flip: bool  # common random horizontal flip of sources and truth
     checkpoint_steps: Count
     validation_steps: Count
