@@ -126,7 +126,7 @@ class Pipeline:
                 if path.is_relative_to(self._root)
                 else str(path)
                 for path in folder.rglob("*")
-                if path.is_file() and path.suffix != ".pyc"
+                if path.is_file() and "__pycache__" not in path.parts
             )
         return [entry]
 

@@ -139,6 +139,16 @@ def test_code_that_a_stage_imports_is_a_dependency(root, imports, name):
     assert not sorted(missing)
 
 
+def test_caches_beside_the_code_are_no_inputs(pipeline, root):
+    cache = root / "src/tfsdiff/filters/__pycache__"
+    cache.mkdir(exist_ok=True)
+    (cache / "made_by_numba.nbi").touch()
+    inputs = pipeline.inputs("truth")({})
+    (cache / "made_by_numba.nbi").unlink()
+    assert "src/tfsdiff/filters/bitonic.py" in inputs
+    assert not any("__pycache__" in path for path in inputs)
+
+
 def test_every_stage_function_has_a_parser():
     for entry in ENTRIES.values():
         assert _cli.parser_of(function_of(entry)).format_help()
