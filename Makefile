@@ -13,7 +13,7 @@ repro: $(STAMP)
 	dvc repro
 
 test: lint
-	python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --durations=15
 
 lint: $(STAMP)
 	ruff check .
