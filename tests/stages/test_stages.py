@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tfsdiff.compose import compose
-from tfsdiff.data.groups import read_manifest
+from tfsdiff.data.groups import Group, read_manifest
 from tfsdiff.data.images import read
 from tfsdiff.data.split import read_split
 from tfsdiff.errors import InputError
@@ -188,3 +188,14 @@ def test_scale_that_does_not_divide_is_an_error(folder):
 def test_missing_input_names_the_parameter(tmp_path):
     with pytest.raises(InputError, match=r"data\.input"):
         acquire.acquire(params_of(acquire), input=tmp_path / "no", out=tmp_path / "raw")
+
+
+def test_shown_groups_are_of_all_combinations_and_far_apart():
+    def group(name, functional):
+        modalities = ("CT", "MR-T2", functional)
+        return Group(name, "_".join(modalities), "patient", int(name[1:]), *modalities)
+
+    groups = [group(f"a{n}", "SPECT-Tc") for n in range(9)] + [group("b0", "PET-FDG")]
+    shown = [one.group for one in figure._spread(groups, 3)]
+    assert shown == ["a3", "a6", "b0"]
+    assert len(figure._spread(groups, 50)) == 10

@@ -4,7 +4,6 @@ Reads: the split, sources, low-resolution sources, truth and fused images. Write
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 from tfsdiff.data.dataset import select
@@ -50,17 +49,16 @@ def figure(
 
 
 def _spread(groups: Sequence[Group], count: int) -> list[Group]:
-    """Up to `count` groups of as many different combinations as there are, in a fixed order."""
+    """Up to `count` groups: the combinations in turn, and slices far from each other."""
     order: dict[str, list[Group]] = {}
     for group in groups:
         order.setdefault(group.combination, []).append(group)
-    # The middle slices of a patient show most of the brain.
-    queues = [
-        sorted(same, key=lambda group: abs(same.index(group) - len(same) // 2))
-        for same in order.values()
-    ]
-    rounds = zip_longest(*queues)
-    return [group for turn in rounds for group in turn if group is not None][:count]
+    chosen = []
+    for position, same in enumerate(order.values()):
+        quota = min(len(range(position, count, len(order))), len(same))
+        # Not the first and last slice: they show least of the brain.
+        chosen += [same[(place + 1) * len(same) // (quota + 1)] for place in range(quota)]
+    return chosen
 
 
 def _images(group: Group, folder: Path, title: str) -> Iterator[tuple[str, Pixels]]:
