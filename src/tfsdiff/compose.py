@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tfsdiff.errors import InputError
+from tfsdiff.errors import InputError, exit_code
 from tfsdiff.files import replacing
 
 
@@ -46,14 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--conf", type=Path, default=Path("workflow/conf"))
     parser.add_argument("--out", type=Path, default=Path("params.yaml"))
     given = parser.parse_args(arguments)
-    try:
+
+    def action() -> None:
         text = dump(compose(given.overrides, given.conf))
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    with replacing(given.out) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return 0
+        with replacing(given.out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+    return exit_code(action)
 
 
 if __name__ == "__main__":

@@ -5,28 +5,24 @@ be understood; 130 interrupted.
 """
 
 import argparse
-import sys
 from collections.abc import Sequence
 
 import tfsdiff
 from tfsdiff.commands import fuse, score
-from tfsdiff.errors import InputError
+from tfsdiff.errors import exit_code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: that of the process) and return the exit code."""
-    try:
+
+    def action() -> None:
         arguments = parser().parse_args(argv)
         arguments.run(arguments)
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
+
+    try:
+        return exit_code(action)
     except SystemExit as end:  # of argparse: 0 after --help, 2 for usage
         return int(end.code or 0)
-    return 0
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tfsdiff import params, seeding
-from tfsdiff.errors import InputError
+from tfsdiff.errors import exit_code
 
 
 def run(stage: Callable[..., None], arguments: Sequence[str] | None = None) -> None:
@@ -23,18 +23,14 @@ def execute(stage: Callable[..., None], arguments: Sequence[str] | None = None) 
     """Like `run`, but return the exit code."""
     given = vars(parser_of(stage).parse_args(arguments))
     section = next(iter(inspect.signature(stage).parameters.values())).annotation
-    try:
+
+    def action() -> None:
         values = params.load(given.pop("params"), section)
         if "compute" in section.model_fields:
             seeding.configure(values.compute.threads, values.compute.device)
         stage(values, **given)
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        return 130
-    return 0
+
+    return exit_code(action)
 
 
 def parser_of(stage: Callable[..., None]) -> argparse.ArgumentParser:
