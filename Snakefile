@@ -22,6 +22,8 @@ rule all:
         pipeline["table1"].all_outputs(),
         pipeline["table2"].all_outputs(),
         pipeline["figure2"].all_outputs(),
+        pipeline["quality"].all_outputs(),
+        pipeline["uncertainty"].all_outputs(),
 
 
 rule ablations:

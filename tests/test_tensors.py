@@ -1,9 +1,11 @@
 """Batches are checked at the door."""
 
+import numpy as np
 import pytest
 import torch
 
-from tfsdiff.tensors import Batch, luminance
+from tfsdiff.data.images import to_8bit
+from tfsdiff.tensors import Batch, levels, luminance
 
 
 def sources(value=0.5, size=4):
@@ -35,3 +37,10 @@ def test_wrong_batches_are_refused(groups, images, truth, message):
 def test_luminance_of_grey_is_grey():
     image = torch.rand(1, 1, 5, 5).expand(-1, 3, -1, -1)
     assert torch.allclose(luminance(image), image[:, :1])
+
+
+def test_levels_are_those_of_the_png():
+    images = torch.rand(2, 3, 16, 16) * 1.2 - 0.1
+    images[0, 0, 0, :3] = torch.tensor([0.5 / 255, 127.5 / 255, 1.0])
+    saved = torch.from_numpy(np.stack([to_8bit(image) for image in images])).movedim(-1, 1)
+    assert torch.equal(levels(images), saved.double())

@@ -33,8 +33,9 @@ class Stage:
             axis: [str(value) for value in _resolve(spec, values)]
             for axis, spec in entry.get("matrix", {}).items()
         }
+        written = [path for key in ("outs", "metrics", "plots") for path in entry.get(key, [])]
         self.outputs = [
-            self._pattern(path) for key in ("outs", "metrics") for path in entry.get(key, [])
+            self._pattern(path if isinstance(path, str) else next(iter(path))) for path in written
         ]
         self._inputs = [self._pattern(path) for path in entry.get("deps", [])]
 
@@ -85,6 +86,7 @@ class Pipeline:
         self._stages = {name: Stage(name, entry, self._values) for name, entry in entries.items()}
         self.threads: int = self._values["compute"]["threads"]
         self.device: str = self._values["compute"]["device"]
+        self.processes: int = self._values["train"]["processes"]
         self._made = [path for stage in self._stages.values() for path in stage.all_outputs()]
 
     def __getitem__(self, name: str) -> Stage:

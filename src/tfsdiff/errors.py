@@ -11,14 +11,25 @@ class InputError(Exception):
     """
 
 
+class Stopped(Exception):
+    """The system asked the process to end (SIGTERM), and what was done so far is saved."""
+
+
 def exit_code(action: Callable[[], None]) -> int:
-    """Run `action`: 0 when it ends well, 1 after an `InputError`, 130 after an interrupt."""
+    """Run `action`: 0 when it ends well, 1 after an `InputError`.
+
+    130 after an interrupt and 143 after SIGTERM, as shells count them: the work is not finished, so
+    that no pipeline may take it for done.
+    """
     try:
         action()
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+    except KeyboardInterrupt as interrupt:
+        sys.stderr.write(f"{str(interrupt) or 'interrupted'}\n")
         return 130
+    except Stopped as stop:
+        sys.stderr.write(f"{stop}\n")
+        return 143
     return 0

@@ -15,6 +15,9 @@ from tfsdiff.errors import InputError
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Prediction = Literal["eps", "v", "x0", "residual"]
+Precision = Literal["float32", "bfloat16"]
+Spacing = Literal["time", "logsnr"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -25,10 +28,13 @@ class Section(BaseModel):
 
 
 class Compute(Section):
-    """Where to compute. The number of threads fixes the order of floating-point sums."""
+    """Where and how to compute. The number of threads fixes the order of floating-point sums."""
 
     device: Literal["cpu", "cuda"]
     threads: Count
+    precision: Precision  # of convolutions and matrix products
+    compile: bool  # by torch.compile: pays on GPUs, in trainings longer than the minute it takes
+    deterministic: bool  # on GPUs: the same bits every time, by slower kernels
 
 
 class PhantomData(Section):
@@ -97,14 +103,16 @@ class Diffusion(Section):
     schedule: Literal["linear", "cosine"]
     beta_start: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule
     beta_end: Annotated[float, Field(gt=0, lt=1)]
-    prediction: Literal["eps", "v", "x0", "residual"]  # paper: eps
+    prediction: Prediction  # paper: eps
 
 
 class Train(Section):
     """Optimisation of a network."""
 
     steps: Count
-    batch: Count
+    batch: Count  # of all processes together
+    processes: Count  # that share a batch, one a GPU; fixes the order of sums as threads do
+    accumulate: Count  # parts of a batch whose gradients are added up, to save memory
     optimiser: Literal["adam", "adamw"]
     learning_rate: Annotated[float, Field(gt=0)]
     warmup_steps: Annotated[int, Field(ge=0)]
@@ -112,16 +120,20 @@ class Train(Section):
     gradient_clip: Annotated[float, Field(gt=0)] | None
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     crop_pixels: Annotated[int, Field(ge=11)] | None  # crops (SSIM needs 11), or null
-    flip: bool  # common random horizontal flip of sources and truth
+    augment: Literal["none", "flip", "square"]  # horizontal flips; square: quarter turns as well
     checkpoint_steps: Count
     validation_steps: Count
+    validation_images: Count  # drawn for PSNR, SSIM and the grid of samples
+    validation_evaluations: Count  # to draw one of them, by DDIM
+    keep: Literal["last", "best"]  # averaged weights at the end, or of the best validation PSNR
 
 
 class Sampling(Section):
     """Reverse process at inference."""
 
-    sampler: Literal["ancestral", "ddim"]
+    sampler: Literal["ancestral", "ddim", "dpmpp"]  # dpmpp: DPM-Solver++ (2M)
     steps: Count  # evaluations of the network; ancestral on all T steps is the paper's
+    spacing: Spacing  # of the noise levels: evenly in t, or in log-SNR
     batch: Count
 
 
@@ -138,6 +150,23 @@ class Report(Section):
     controls: tuple[str, ...]  # shown in Table 1 below a rule, without rank
     table2: tuple[str, ...]
     figure2_groups: Count  # test groups shown
+
+
+class Quality(Section):
+    """Quality against evaluations: every sampler at each number of them."""
+
+    networks: tuple[str, ...]  # joint networks
+    scales: tuple[Count, ...]
+    groups: Count  # test groups drawn
+    evaluations: tuple[Count, ...]  # at most the T steps of the diffusion
+
+
+class Uncertainty(Section):
+    """Mean and deviation over several fusions of the same sources."""
+
+    scales: tuple[Count, ...]
+    samples: Annotated[int, Field(ge=2)]  # fusions a group
+    groups: Count  # test groups drawn
 
 
 Params = TypeVar("Params", bound=Section)

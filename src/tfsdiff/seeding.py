@@ -20,11 +20,3 @@ def generator(seed: int, *words: str | int) -> torch.Generator:
 def rng(seed: int, *words: str | int) -> np.random.Generator:
     """Make a NumPy generator for one use, e.g. `rng(params.seed, "phantom", patient)`."""
     return np.random.default_rng(derive(seed, *words))
-
-
-def configure(threads: int, device: str) -> None:
-    """Fix what changes floating-point sums: the number of threads and the choice of kernels."""
-    torch.set_num_threads(threads)
-    if device != "cpu":  # kernels of the CPU are deterministic, and the switch costs a second
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False

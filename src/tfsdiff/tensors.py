@@ -58,3 +58,8 @@ def luminance(images: Tensor) -> Tensor:
     """Full-range BT.601 luminance of RGB images: (..., 3, H, W) to (..., 1, H, W)."""
     weights = images.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
     return (images * weights).sum(-3, keepdim=True)
+
+
+def levels(images: Tensor) -> Tensor:
+    """8-bit levels 0..255, as float64, of images in [0, 1]: what is left of them in a PNG file."""
+    return torch.floor(images.double() * 255 + 0.5).clamp(0, 255)

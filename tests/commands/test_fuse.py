@@ -9,29 +9,21 @@ import torch
 import yaml
 from PIL import Image
 
+import tiny
 from tfsdiff import fusers
+from tfsdiff.backend import CPU
 from tfsdiff.commands import _members, main
 from tfsdiff.data.degrade import enlarge
 from tfsdiff.data.images import read, to_8bit, to_unit
 from tfsdiff.fusers.base import Examples, Fuser
-from tfsdiff.params import Diffusion, Train, UNet
+from tfsdiff.fusers.ensemble import GAIN
 from tfsdiff.tensors import Batch
-from tfsdiff.training.recipe import Recipe
+from tfsdiff.training.recipe import Recipe, Silence
 
 ZOO = Path(__file__).resolve().parents[2] / "workflow" / "conf" / "zoo"
 HEIGHT, WIDTH = 13, 18
-TRAIN = {
-    "steps": 1, "batch": 1, "optimiser": "adam", "learning_rate": 1e-3, "warmup_steps": 0,
-    "decay": "constant", "gradient_clip": None, "ema_decay": 0.0, "crop_pixels": None,
-    "flip": False, "checkpoint_steps": 1, "validation_steps": 1,
-}  # fmt: skip
-UNET = {
-    "width": 8, "multipliers": (1, 2), "blocks": 1, "attention_level": None, "groups": 4,
-    "dropout": 0.0, "initialisation": "kaiming",
-}  # fmt: skip
-DIFFUSION = {
-    "steps": 6, "schedule": "linear", "beta_start": 1e-4, "beta_end": 0.5, "prediction": "eps",
-}  # fmt: skip
+TRAIN = tiny.TRAIN.model_copy(update={"steps": 1, "batch": 1, "validation_images": 1})
+DIFFUSION = tiny.DIFFUSION.model_copy(update={"steps": 6, "beta_end": 0.5})
 
 
 @pytest.fixture
@@ -52,14 +44,14 @@ def inputs(tmp_path, pictures):
 def store(folder, name, scale, settings):
     """A network as the train stage leaves it, but trained for one step only."""
     member = fusers.build(name, settings, scale)
-    recipe = Recipe(UNet(**UNET), Diffusion(**DIFFUSION), Train(**TRAIN), 1, folder / "checkpoints")
+    recipe = Recipe(tiny.UNET, DIFFUSION, TRAIN, 1, folder / "checkpoints")
     torch.manual_seed(0)
     low = Batch(("g",), torch.rand(1, 3, 3, 8, 8))
     high = Batch(
         ("g",), torch.rand(1, 3, 3, 8 * scale, 8 * scale), torch.rand(1, 3, 8 * scale, 8 * scale)
     )
     examples = Examples(low, high)
-    member.fit(examples, examples, recipe, torch.device("cpu"), lambda step, values: None)
+    member.fit(examples, examples, recipe, CPU, Silence())
     fusers.save_member(folder / name, name, member)
     return folder / name
 
@@ -68,7 +60,10 @@ def store(folder, name, scale, settings):
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     settings = yaml.safe_load((ZOO / "tfsdiff.yaml").read_text())["tfsdiff"]
-    return {"tfsdiff": store(folder, "tfsdiff", 2, settings), "sr3": store(folder, "sr3", 2, {})}
+    return {
+        "tfsdiff": store(folder, "tfsdiff", 2, settings),
+        "sr3": store(folder, "sr3", 2, tiny.SR3),
+    }
 
 
 def line(inputs, out, *more, method="mean"):
@@ -149,6 +144,41 @@ def test_tfsdiff_enlarges_by_itself(inputs, tmp_path, weights):
     assert (tmp_path / "all.png").read_bytes() != (tmp_path / "three.png").read_bytes()
 
 
+@pytest.mark.parametrize("method", ["tfsdiff", "mean behind sr3"])
+def test_samples_give_mean_and_deviation_of_the_single_fusions(inputs, tmp_path, weights, method):
+    more, method = {
+        "tfsdiff": (("--weights", weights["tfsdiff"]), "tfsdiff"),
+        "mean behind sr3": (("--enlarger", "sr3", "--enlarger-weights", weights["sr3"]), "mean"),
+    }[method]
+    more = ("--scale", 2, "--steps", 2, *more)
+    out = tmp_path / "new" / "out.png"
+    assert main(line(inputs, out, *more, "--seed", 5, "--samples", 3, method=method)) == 0
+    files = sorted(path.name for path in out.parent.iterdir())
+    assert files == ["out-deviation.png", "out-deviation.tif", "out.png"]
+    singles = []
+    for seed in (5, 6, 7):
+        single = tmp_path / f"{seed}.png"
+        assert main(line(inputs, single, *more, "--seed", seed, method=method)) == 0
+        singles.append(read(single).astype(float))
+    assert np.abs(read(out) - np.mean(singles, axis=0)).max() <= 1
+    with Image.open(out.with_name("out-deviation.tif")) as image:
+        deviation = np.asarray(image)
+    assert deviation.dtype == np.float32
+    expected = np.sqrt(np.var(singles, axis=0, ddof=1).mean(-1))
+    assert np.abs(deviation - expected).max() < 1  # the singles are rounded
+    assert deviation.max() > 0
+    picture = read(out.with_name("out-deviation.png"))
+    assert np.array_equal(picture, np.floor(np.minimum(GAIN * deviation, 255) + 0.5))
+
+
+def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
+    taken = tmp_path / "fused-deviation.png"
+    inputs[0].rename(taken)
+    more = ("--scale", 2, "--weights", weights["tfsdiff"], "--samples", 2)
+    arguments = line([taken, *inputs[1:]], tmp_path / "fused.png", *more, method="tfsdiff")
+    assert f"{taken}: is an input too" in refused(capsys, arguments, tmp_path / "fused.png")
+
+
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
@@ -171,6 +201,8 @@ def test_tfsdiff_enlarges_by_itself(inputs, tmp_path, weights):
         ("mean", "--scale two", "--scale: 'two' is no whole number"),
         ("mean", "--scale -4", "--scale: '-4' is no whole number"),
         ("mean", "--seed x", "--seed: 'x' is no whole number of at least 0"),
+        ("mean", "--samples 1", "--samples: '1' is no whole number of at least 2"),
+        ("mean", "--samples 2", "all samples are equal, as the method draws no random numbers"),
         ("mean", "--steps 0", "--steps: '0' is no whole number of at least 1"),
         ("mean", "--device tpu", "--device: 'tpu' is none of cpu, cuda"),
         ("mean", "--set source=CT", "zoo.mean: source: "),

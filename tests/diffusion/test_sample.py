@@ -1,11 +1,13 @@
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 import torch
 from torch import Tensor
 
 from tfsdiff.diffusion import schedule
-from tfsdiff.diffusion.sample import SAMPLERS, ancestral, ddim
+from tfsdiff.diffusion.sample import SAMPLERS, ancestral, ddim, dpmpp
 
 CPU = torch.device("cpu")
 SHAPE = (3, 6, 5)
@@ -29,18 +31,61 @@ def test_one_point_data_is_recovered(name: str, steps: int, rng: torch.Generator
     torch.testing.assert_close(x, point.expand(2, *SHAPE))
 
 
+MU, S = 0.3, 0.1
+
+
+def normal(x: Tensor, g: float) -> Tensor:
+    """E[x_0 | x_g] for x_0 ~ N(MU, S^2): the best denoiser, in double precision."""
+    x = x.double()
+    return MU + g * S**2 / (g**2 * S**2 + 1 - g**2) * (x - g * MU)
+
+
+def flowed(levels: Sequence[float]) -> Tensor:
+    """Where the probability flow takes the noise of `generators(5)` by the level 1, exactly.
+
+    The flow keeps each point at its number of deviations from the mean.
+    """
+    g = levels[0]
+    x = torch.randn(1, *SHAPE, generator=generators(5)[0]).double()
+    return MU + S * (x - g * MU) / math.sqrt(g**2 * S**2 + 1 - g**2)
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_normal_data_is_recovered(name: str) -> None:
-    """For x_0 ~ N(mu, s^2) the best denoiser is known; its samples have that mean and deviation."""
-    mu, s = 0.3, 0.1
-
-    def denoise(x: Tensor, g: float) -> Tensor:
-        return mu + g * s**2 / (g**2 * s**2 + 1 - g**2) * (x - g * mu)
-
     levels = schedule.linear(1000, 1e-6, 0.02).subsequence(1000)
-    x = SAMPLERS[name](denoise, (1, 64, 64), levels, generators(5), CPU)
-    assert x.mean().item() == pytest.approx(mu, abs=0.01)
-    assert x.std().item() == pytest.approx(s, rel=0.06)
+    x = SAMPLERS[name](normal, (1, 64, 64), levels, generators(5), CPU)
+    assert x.mean().item() == pytest.approx(MU, abs=0.01)
+    assert x.std().item() == pytest.approx(S, rel=0.06)
+
+
+@pytest.mark.parametrize(("name", "order"), [("ddim", 1), ("dpmpp", 2)])
+def test_order_of_convergence_to_the_probability_flow(name: str, order: int) -> None:
+    """Levels evenly in lambda, up to where the last step to g = 1 has next to nothing to do."""
+
+    def error(steps: int) -> float:
+        lambdas = torch.linspace(-4, 9, steps + 1, dtype=torch.float64)
+        levels = [*(2 * lambdas).sigmoid().sqrt().tolist(), 1.0]
+        x = SAMPLERS[name](normal, SHAPE, levels, generators(5), CPU)
+        return (x - flowed(levels)).square().mean().sqrt().item()
+
+    errors = [error(steps) for steps in (50, 100, 200)]
+    for coarse, fine in pairwise(errors):
+        assert math.log2(coarse / fine) == pytest.approx(order, abs=0.3)
+    assert errors[-1] < 0.02 * S
+
+
+def test_second_order_is_nearer_at_equal_cost() -> None:
+    levels = schedule.linear(1000, 1e-6, 0.02).subsequence(20, "logsnr")
+    first, second = (f(normal, SHAPE, levels, generators(5), CPU) for f in (ddim, dpmpp))
+    distance, nearer = ((x - flowed(levels)).abs().mean() for x in (first, second))
+    assert nearer < 0.5 * distance
+
+
+def test_first_and_last_step_of_dpmpp_are_those_of_ddim() -> None:
+    for steps in (1, 2):
+        levels = schedule.cosine(10).subsequence(steps)
+        first, second = (f(smooth, SHAPE, levels, generators(4), CPU) for f in (ddim, dpmpp))
+        torch.testing.assert_close(first, second)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tfsdiff.diffusion import schedule
-from tfsdiff.params import Diffusion
+from tfsdiff.params import Diffusion, Spacing
 
 
 def test_linear_schedules_of_the_papers() -> None:
@@ -24,19 +24,31 @@ def test_schedule_falls_from_one(kind: str, steps: int) -> None:
     assert (alpha_bar.diff() < 0).all()
 
 
-def test_subsequence_of_all_steps_is_the_schedule() -> None:
+@pytest.mark.parametrize("spacing", ["time", "logsnr"])
+def test_subsequence_of_all_steps_is_the_schedule(spacing: Spacing) -> None:
     s = schedule.cosine(20)
-    assert s.subsequence(20) == tuple(s.alpha_bar.flip(0).sqrt().tolist())
+    assert s.subsequence(20, spacing) == tuple(s.alpha_bar.flip(0).sqrt().tolist())
 
 
+@pytest.mark.parametrize("spacing", ["time", "logsnr"])
 @pytest.mark.parametrize("steps", [1, 3, 7, 19])
-def test_subsequence_runs_from_noise_to_clean(steps: int) -> None:
+def test_subsequence_runs_from_noise_to_clean(steps: int, spacing: Spacing) -> None:
     s = schedule.linear(20, 1e-3, 0.3)
-    levels = s.subsequence(steps)
+    levels = s.subsequence(steps, spacing)
     assert len(levels) == steps + 1
     assert levels[0] == s.alpha_bar[-1].sqrt().item()
     assert levels[-1] == 1
     assert list(levels) == sorted(set(levels))
+    assert set(levels) <= set(s.alpha_bar.sqrt().tolist())
+
+
+def test_spacing_is_even_in_what_it_names() -> None:
+    s = schedule.linear(2000, 1e-6, 1e-2)
+    t = [s.alpha_bar.sqrt().tolist().index(g) for g in s.subsequence(8, "time")]
+    assert t == [2000, 1750, 1500, 1250, 1000, 750, 500, 250, 0]
+    log_snr = torch.logit(torch.tensor(s.subsequence(8, "logsnr")[:-1], dtype=torch.float64) ** 2)
+    lengths = log_snr.diff()
+    assert lengths.max() < 1.06 * lengths.min()
 
 
 def test_subsequence_refuses_more_steps_than_there_are() -> None:

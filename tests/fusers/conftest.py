@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import tiny
 from tfsdiff.data.degrade import reduce
 from tfsdiff.fusers.base import Examples, Recipe
-from tfsdiff.params import Diffusion, Sampling, Train, UNet
+from tfsdiff.params import Sampling
 from tfsdiff.tensors import Batch
 
 
@@ -36,33 +37,17 @@ def examples() -> Callable[[int, int], Examples]:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> Recipe:
-    unet = UNet(
-        width=8,
-        multipliers=(1, 2),
-        blocks=1,
-        attention_level=None,
-        groups=4,
-        dropout=0.0,
-        initialisation="kaiming",
+    train = tiny.TRAIN.model_copy(
+        update={
+            "steps": 30,
+            "learning_rate": 1e-2,
+            "ema_decay": 0.8,
+            "augment": "none",
+            "checkpoint_steps": 20,
+            "validation_steps": 30,
+        }
     )
-    diffusion = Diffusion(
-        steps=20, schedule="linear", beta_start=1e-3, beta_end=0.3, prediction="eps"
-    )
-    train = Train(
-        steps=30,
-        batch=4,
-        optimiser="adam",
-        learning_rate=1e-2,
-        warmup_steps=2,
-        decay="cosine",
-        gradient_clip=1.0,
-        ema_decay=0.8,
-        crop_pixels=None,
-        flip=False,
-        checkpoint_steps=20,
-        validation_steps=30,
-    )
-    return Recipe(unet, diffusion, train, seed=1, checkpoints=tmp_path / "checkpoints")
+    return Recipe(tiny.UNET, tiny.DIFFUSION, train, seed=1, checkpoints=tmp_path / "checkpoints")
 
 
 @pytest.fixture
@@ -73,4 +58,4 @@ def brief(recipe: Recipe) -> Recipe:
 
 @pytest.fixture
 def sampling() -> Sampling:
-    return Sampling(sampler="ddim", steps=2, batch=3)
+    return Sampling(sampler="ddim", steps=2, spacing="time", batch=3)

@@ -9,22 +9,21 @@ import pytest
 import torch
 from torch import Tensor
 
+import tiny
+from tfsdiff.backend import CPU
 from tfsdiff.errors import InputError
 from tfsdiff.fusers import ZOO, build, load_member, save_member, storage
 from tfsdiff.fusers.base import Enlarger, Examples, Member, Recipe
 from tfsdiff.params import Sampling
+from tfsdiff.training.recipe import Silence
 
-CPU = torch.device("cpu")
-TFSDIFF = {"tmfa": "sources", "tmfa_ratio": 3, "psf_weight": 1.0, "psf_mse": 1.0, "psf_ssim": 1.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "bitonicx": {"mode": "paper", "threshold": 3.0, "iterations": 3, "majority_pixels": 3},
     "mean": {},
     "copy": {"source": "functional"},
     "bicubic": {},
-    "sr3": {},
-    "tfsdiff": TFSDIFF,
-    "tfsdiff_no_tmfa": TFSDIFF | {"tmfa": "none"},
-    "tfsdiff_no_psf": TFSDIFF | {"psf_weight": 0.0},
+    "sr3": tiny.SR3,
+    "tfsdiff": tiny.TFSDIFF,
 }
 
 
@@ -32,7 +31,7 @@ def fitted(
     name: str, examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
 ) -> Member:
     member = build(name, SETTINGS[name], 2, sampling)
-    member.fit(examples(2), examples(2, seed=1), brief, CPU, lambda step, values: None)
+    member.fit(examples(2), examples(2, seed=1), brief, CPU, Silence())
     return member
 
 
@@ -84,8 +83,20 @@ def test_stored_parameters_are_readable(
     save_member(tmp_path / "a", "tfsdiff", fitted("tfsdiff", examples, brief, sampling))
     _, values = storage.read(tmp_path / "a")
     assert list(values) == ["name", "scale", "settings", "unet", "diffusion", "train", "seed"]
-    assert values["settings"] == TFSDIFF
+    assert values["settings"] == {"method": "tfsdiff"} | tiny.TFSDIFF
     assert values["unet"]["multipliers"] == [1, 2]
+
+
+def test_variant_is_stored_with_its_method(
+    examples: Callable[..., Examples], brief: Recipe, sampling: Sampling, tmp_path: Path
+) -> None:
+    settings = {"method": "tfsdiff"} | tiny.TFSDIFF | {"tmfa": "none"}
+    variant, data = build("tfsdiff_bare", settings, 2, sampling), examples(2)
+    variant.fit(data, data, brief, CPU, Silence())
+    save_member(tmp_path / "a", "tfsdiff_bare", variant)
+    loaded = load_member(tmp_path / "a", CPU, sampling)
+    assert loaded.settings.tmfa == "none"
+    assert torch.equal(result(loaded, data), result(variant, data))
 
 
 def test_unknown_name_is_refused() -> None:

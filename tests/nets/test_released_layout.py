@@ -45,6 +45,24 @@ def test_number_of_parameters(channels: int, settings: UNet, gate: str, count: i
     assert sum(p.numel() for p in network.parameters()) == count
 
 
+@pytest.mark.parametrize(
+    ("channels", "settings", "gate", "count"),
+    [(9, DEEP, "all", 366), (9, WIDE, "all", 233), (3, DEEP, "none", 362), (3, WIDE, "none", 229)],
+)
+def test_number_of_keys(channels: int, settings: UNet, gate: str, count: int) -> None:
+    """Of the network alone: a checkpoint holds twelve buffers more."""
+    assert len(released(channels, settings, gate).state_dict()) == count
+
+
+def test_attention_at_16_pixels_moves_with_the_image_size() -> None:
+    """The network from 16 to 128 pixels has as many parameters, but other keys (16 = 128 / 8)."""
+    deep_128 = DEEP.model_copy(update={"attention_level": 3})
+    here, there = (released(9, settings, "all") for settings in (deep_128, DEEP))
+    assert sum(p.numel() for p in here.parameters()) == sum(p.numel() for p in there.parameters())
+    only = {key.split(".attn")[0] for key in here.state_dict().keys() - there.state_dict().keys()}
+    assert only == {"downs.10", "downs.11", "ups.4", "ups.5", "ups.6"}
+
+
 def test_keys_of_the_released_tfsdiff() -> None:
     shapes = {k: tuple(v.shape) for k, v in released(9, DEEP, "all").state_dict().items()}
     assert len(shapes) == 366

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfsdiff.errors import InputError
-from tfsdiff.report.figures import DPI, Panel, Zoom, _equal_sides, curve, figure2, wrap_title
+from tfsdiff.report.figures import Panel, Zoom, _equal_sides, figure2, wrap_title
 
 MARKERS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
 
@@ -113,25 +112,3 @@ def test_titles_are_broken_and_cut_to_fit():
     assert wrap_title("SR3 + BitonicX", 200) == "SR3 + BitonicX"
     assert wrap_title("SR3 + BitonicX", 110) == "SR3 +\nBitonicX"
     assert wrap_title("averylongnameindeed", 110) == "averylon…"
-
-
-def test_curve_draws_losses_alone(tmp_path):
-    source = tmp_path / "curve.csv"
-    lines = [f"{i},{1 / i:.6g},1e-4,{0.5 if i % 5 == 0 else ''}" for i in range(1, 21)]
-    source.write_text("\n".join(["step,loss,learning_rate,validation_loss", *lines]) + "\n")
-    for name in ("a", "b"):
-        curve(source, tmp_path / f"{name}.png", "TFS-Diff ×4")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert pixels(tmp_path / "a.png").shape == (900, 1600, 3)
-    assert DPI == 200
-
-
-@pytest.mark.parametrize(
-    "text", [None, "", "step,loss\n", "step,loss\n1,x\n", "loss\n1\n", "a,b\n1,2\n"]
-)
-def test_a_curve_that_cannot_be_read_is_named(text, tmp_path):
-    source = tmp_path / "curve.csv"
-    if text is not None:
-        source.write_text(text)
-    with pytest.raises(InputError, match=r"curve\.csv: .*run train"):
-        curve(source, tmp_path / "a.png", "t")

@@ -1,13 +1,16 @@
 """Each stage as a function, one after another on a phantom of 16 pixels."""
 
+import csv
 import json
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from tfsdiff.compose import compose
-from tfsdiff.data.groups import Group, read_manifest
+from tfsdiff.data.groups import read_manifest
 from tfsdiff.data.images import read
 from tfsdiff.data.split import read_split
 from tfsdiff.errors import InputError
@@ -19,11 +22,13 @@ from tfsdiff.stages import (
     figure,
     fuse,
     prepare,
+    quality,
     sample,
     split,
     table,
     train,
     truth,
+    uncertainty,
 )
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
@@ -61,7 +66,8 @@ def folder(tmp_path_factory):
     for network in ("bicubic", "tfsdiff"):
         train.train(
             params_of(train), network=network, scale=2, split=at / "split.csv", low=at / "lr",
-            high=at / "hr", truth=at / "truth", curve=at / f"{network}.csv",
+            high=at / "hr", truth=at / "truth", checkpoints=at / "checkpoints" / network,
+            speeds=at / "speed" / f"{network}.json", live=at / "live" / network,
             out=at / "models" / network,
         )  # fmt: skip
     enlarge.enlarge(
@@ -117,7 +123,13 @@ def test_what_was_trained_is_beside_its_parameters(folder):
     model = folder / "models/tfsdiff"
     assert sorted(path.name for path in model.iterdir()) == ["params.yaml", "weights.safetensors"]
     assert "prediction: residual" in (model / "params.yaml").read_text()
-    assert (folder / "tfsdiff.csv").read_text().startswith("step,")
+    live = folder / "live/tfsdiff"
+    last = json.loads((live / "metrics.json").read_text())
+    assert {"loss", "psnr", "ssim"} <= set(last["validation"])
+    table = (live / "plots/metrics/validation/psnr.tsv").read_text()
+    assert table.splitlines()[0] == "step\tpsnr"
+    assert read(live / "plots/images/samples.png").ndim == 3
+    assert json.loads((folder / "speed/tfsdiff.json").read_text())["images_per_second"] > 0
     assert not (folder / "checkpoints/tfsdiff").exists()
 
 
@@ -190,12 +202,60 @@ def test_missing_input_names_the_parameter(tmp_path):
         acquire.acquire(params_of(acquire), input=tmp_path / "no", out=tmp_path / "raw")
 
 
-def test_shown_groups_are_of_all_combinations_and_far_apart():
-    def group(name, functional):
-        modalities = ("CT", "MR-T2", functional)
-        return Group(name, "_".join(modalities), "patient", int(name[1:]), *modalities)
+def draw_quality(at, out, model="tfsdiff", **changes):
+    quality.quality(
+        params_of(quality, **changes), network=model, scale=2, split=at / "split.csv",
+        low=at / "lr", sources=at / "hr", truth=at / "truth", model=at / "models" / model,
+        timings=at / "timings.csv", out=out / "quality.csv", figure=out / "quality.png",
+    )  # fmt: skip
 
-    groups = [group(f"a{n}", "SPECT-Tc") for n in range(9)] + [group("b0", "PET-FDG")]
-    shown = [one.group for one in figure._spread(groups, 3)]
-    assert shown == ["a3", "a6", "b0"]
-    assert len(figure._spread(groups, 50)) == 10
+
+def test_quality_at_the_own_sampling_is_that_of_the_pipeline(folder, capsys):
+    wanted = VALUES["quality"] | {"groups": 99}
+    for name in ("quality", "again"):
+        draw_quality(folder, folder / name, quality=wanted)
+    for file in ("quality.csv", "quality.png"):
+        assert (folder / "quality" / file).read_bytes() == (folder / "again" / file).read_bytes()
+    with (folder / "quality/quality.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["against"] == "truth"]
+    cells = [(row["sampler"], int(row["evaluations"])) for row in rows]
+    assert cells == [*product(("ancestral",), (1, 2, 50)), *product(("ddim", "dpmpp"), (1, 2))]
+    summary = json.loads((folder / "metrics/joint/x2/tfsdiff.json").read_text())
+    own = rows[cells.index((VALUES["sampling"]["sampler"], VALUES["sampling"]["steps"]))]
+    for metric in ("PSNR", "SSIM", "AG"):
+        assert float(own[metric]) == summary["truth"][metric]["mean"]
+    with (folder / "timings.csv").open() as stream:
+        assert all(float(row["seconds_per_image"]) > 0 for row in csv.DictReader(stream))
+    assert "TFS-Diff ×2: full chain (50 evaluations)" in capsys.readouterr().err
+
+
+def test_quality_refuses_what_cannot_be_drawn(folder, tmp_path):
+    wanted = VALUES["quality"] | {"evaluations": [1, 51]}
+    with pytest.raises(InputError, match="51 is more than the 50 steps"):
+        draw_quality(folder, tmp_path, quality=wanted)
+    with pytest.raises(InputError, match="bicubic does not fuse by diffusion"):
+        draw_quality(folder, tmp_path, model="bicubic")
+    assert not list(tmp_path.iterdir())
+
+
+def test_uncertainty_has_maps_and_a_calibration_of_their_errors(folder):
+    names = [p.group for p in read_split(folder / "split.csv") if p.part == "test"]
+    wanted = {"scales": [2], "samples": 3, "groups": 99}
+    outs = [folder / name for name in ("uncertain", "certain")]
+    for out in outs:
+        uncertainty.uncertainty(
+            params_of(uncertainty, uncertainty=wanted), network="tfsdiff", scale=2,
+            split=folder / "split.csv", low=folder / "lr", truth=folder / "truth",
+            model=folder / "models/tfsdiff", maps=out / "maps", out=out / "a.csv",
+            figure=out / "a.png",
+        )  # fmt: skip
+    files = [sorted(path for path in out.rglob("*") if path.is_file()) for out in outs]
+    assert [path.read_bytes() for path in files[0]] == [path.read_bytes() for path in files[1]]
+    maps = {path.stem: read(path) for path in files[0] if path.parent.name == "maps"}
+    assert set(maps) == {name + end for name in names for end in ("", "-deviation")}
+    assert all(maps[f"{name}-deviation"].any() for name in names)
+    with (outs[0] / "a.csv").open() as stream:
+        last = list(csv.DictReader(stream))[-1]
+    assert int(last["values"]) == len(names) * 16 * 16 * 3
+    errors = [maps[name].astype(float) - read(folder / f"truth/{name}.png") for name in names]
+    assert float(last["rmse"]) == pytest.approx(np.sqrt(np.mean(np.square(errors))), abs=0.3)

@@ -1,9 +1,11 @@
+import resource
 from pathlib import Path
 
 import pytest
 import torch
 
-from tfsdiff.training.checkpoint import FILE, Checkpoint, fingerprint
+from tfsdiff.errors import InputError
+from tfsdiff.training.checkpoint import LAST, Checkpoint, fingerprint
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -29,16 +31,16 @@ def test_checkpoint_of_another_training_is_not_resumed(
 def test_damaged_checkpoint_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     checkpoint = Checkpoint(tmp_path, "x")
     checkpoint.save({"w": torch.rand(100)}, {})
-    whole = (tmp_path / FILE).read_bytes()
-    (tmp_path / FILE).write_bytes(whole[:-40])
+    whole = (tmp_path / LAST).read_bytes()
+    (tmp_path / LAST).write_bytes(whole[:-40])
     assert checkpoint.load() is None
     assert "cannot be read" in capsys.readouterr().err
 
 
 def test_left_over_of_a_killed_writer_is_swept(tmp_path: Path) -> None:
-    left_over = tmp_path / f".{FILE}.partial-123"
+    left_over = tmp_path / f".{LAST}.partial-123"
     left_over.write_bytes(b"half")
-    assert Checkpoint(tmp_path, "x").load() is None
+    Checkpoint(tmp_path, "x").sweep()
     assert not left_over.exists()
 
 
@@ -53,3 +55,21 @@ def test_fingerprint_sees_values_bytes_and_shapes() -> None:
     }
     assert len(prints) == 5
     assert fingerprint({"lr": 1}, [a.clone()]) in prints
+
+
+def test_disk_that_is_full_leaves_the_checkpoint_before(tmp_path: Path) -> None:
+    """A limit on the size of files makes the system refuse to write on, as a full disk does."""
+    checkpoint = Checkpoint(tmp_path, "x")
+    checkpoint.save({"w": torch.zeros(10)}, {"step": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(
+            InputError, match=r"cannot be written .*; make room for 0\.4 MB"
+        ) as error:
+            checkpoint.save({"w": torch.zeros(100_000)}, {"step": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    assert checkpoint.load()[1] == {"step": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [LAST]

@@ -10,18 +10,18 @@ from tfsdiff.training.pairs import Pairs, check_crop, pad_to_multiple
 def pairs() -> Pairs:
     """Every pixel of the target holds its place; the condition repeats it three times."""
     place = torch.arange(2 * 24 * 20, dtype=torch.float32).view(2, 1, 24, 20)
-    return Pairs(place.expand(2, 9, 24, 20), place.expand(2, 3, 24, 20), grid=4)
+    return Pairs(("a", "b"), place.expand(2, 9, 24, 20), place.expand(2, 3, 24, 20), grid=4)
 
 
 def cropped(train: Train, pixels: int | None, flip: bool = False) -> Train:
-    return train.model_copy(update={"crop_pixels": pixels, "flip": flip})
+    return train.model_copy(update={"crop_pixels": pixels, "augment": "flip" if flip else "none"})
 
 
 def test_condition_and_target_are_cut_alike(
     pairs: Pairs, train: Train, rng: torch.Generator
 ) -> None:
     for flip in (False, True):
-        condition, target = pairs.draw(torch.tensor([0, 1, 1]), cropped(train, 8, flip), rng)
+        condition, target = pairs.draw(torch.tensor([0, 1, 1]), cropped(train, 8, flip), [rng] * 3)
         assert condition.shape == (3, 9, 8, 8)
         assert torch.equal(condition[:, 3:6], target)
 
@@ -29,14 +29,16 @@ def test_condition_and_target_are_cut_alike(
 def test_crops_start_on_the_grid_and_reach_every_corner(
     pairs: Pairs, train: Train, rng: torch.Generator
 ) -> None:
-    _, target = pairs.draw(torch.zeros(400, dtype=torch.long), cropped(train, 8), rng)
+    _, target = pairs.draw(torch.zeros(400, dtype=torch.long), cropped(train, 8), [rng] * 400)
     corners = target[:, 0, 0, 0].int()
     assert set((corners // 20).tolist()) == {0, 4, 8, 12, 16}
     assert set((corners % 20).tolist()) == {0, 4, 8, 12}
 
 
 def test_whole_images_may_be_flipped(pairs: Pairs, train: Train, rng: torch.Generator) -> None:
-    _, target = pairs.draw(torch.zeros(20, dtype=torch.long), cropped(train, None, True), rng)
+    _, target = pairs.draw(
+        torch.zeros(20, dtype=torch.long), cropped(train, None, True), [rng] * 20
+    )
     whole = pairs.target[0]
     same = [torch.equal(t, whole) for t in target]
     mirrored = [torch.equal(t, whole.flip(-1)) for t in target]
@@ -48,7 +50,7 @@ def test_whole_images_may_be_flipped(pairs: Pairs, train: Train, rng: torch.Gene
 def test_crop_larger_than_the_image_is_the_image(
     pairs: Pairs, train: Train, rng: torch.Generator
 ) -> None:
-    _, target = pairs.draw(torch.tensor([1]), cropped(train, 64), rng)
+    _, target = pairs.draw(torch.tensor([1]), cropped(train, 64), [rng])
     assert torch.equal(target[0], pairs.target[1])
 
 
@@ -62,12 +64,31 @@ def test_padding_repeats_the_border() -> None:
 
 
 def test_crops_that_the_network_cannot_halve_are_refused(train: Train) -> None:
-    check_crop(cropped(train, None), 4)
-    check_crop(cropped(train, 12), 4)
+    check_crop(cropped(train, None), 4, (24, 20))
+    check_crop(cropped(train, 12), 4, (24, 20))
     with pytest.raises(InputError, match=r"train\.crop_pixels: 10 must be a multiple of 4"):
-        check_crop(cropped(train, 10), 4)
+        check_crop(cropped(train, 10), 4, (24, 20))
 
 
 def test_unequal_pairs_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
-        Pairs(torch.zeros(2, 9, 8, 8), torch.zeros(2, 3, 8, 4), grid=1)
+        Pairs(("a", "b"), torch.zeros(2, 9, 8, 8), torch.zeros(2, 3, 8, 4), grid=1)
+
+
+def test_square_augmentation_turns_both_alike(
+    pairs: Pairs, train: Train, rng: torch.Generator
+) -> None:
+    settings = train.model_copy(update={"crop_pixels": 8, "augment": "square"})
+    condition, target = pairs.draw(torch.zeros(100, dtype=torch.long), settings, [rng] * 100)
+    assert torch.equal(condition[:, :3], target)
+    # Walking along a row changes the place by +-1 or, in quarter turns, by +-20.
+    steps = {int(step) for step in target[:, 0, 0, 1] - target[:, 0, 0, 0]}
+    assert steps == {1, -1, 20, -20}
+    with pytest.raises(InputError, match="not 24 x 20"):
+        check_crop(settings.model_copy(update={"crop_pixels": None}), 4, (24, 20))
+
+
+def test_some_pairs_are_taken_evenly(pairs: Pairs) -> None:
+    assert pairs.take(5) is pairs
+    assert pairs.take(1).names == ("b",)
+    assert torch.equal(pairs.take(1).target, pairs.target[1:])

@@ -116,7 +116,7 @@ def closure(graph, module) -> set[str]:
 
 # Modules that only carry types, errors and file handling: no result changes with them.
 PLUMBING = {
-    "tfsdiff", "tfsdiff.errors", "tfsdiff.files", "tfsdiff.params",
+    "tfsdiff", "tfsdiff.backend", "tfsdiff.errors", "tfsdiff.files", "tfsdiff.params",
     "tfsdiff.progress", "tfsdiff.seeding", "tfsdiff.tensors", "tfsdiff.stages._cli",
     "tfsdiff.stages._folders", "tfsdiff.fusers", "tfsdiff.fusers.storage",
 }  # fmt: skip

@@ -3,16 +3,20 @@
 import importlib
 
 import pytest
+import torch
 import yaml
 
 from tfsdiff import fusers, params
 from tfsdiff.compose import compose, main
+from tfsdiff.fusers import released
+from tfsdiff.nets.conditional import ConditionalUNet
+from tfsdiff.report.names import LABELS
 
-PROFILES = ["demo", "ci", "harvard", "paper"]
-EXTRA = {"paper": ["data.input=somewhere"]}
+PROFILES = ["demo", "ci", "harvard", "paper", "official"]
+EXTRA = {profile: ["data.input=somewhere"] for profile in ("paper", "official")}
 STAGES = [
     "acquire", "split", "prepare", "truth", "degrade", "train",
-    "enlarge", "fuse", "sample", "evaluate", "table", "figure",
+    "enlarge", "fuse", "sample", "evaluate", "table", "figure", "quality", "uncertainty",
 ]  # fmt: skip
 
 
@@ -43,10 +47,20 @@ def test_every_zoo_entry_is_accepted_by_its_member(values):
 
 
 def test_members_play_parts_that_exist(values):
-    assert set(values["zoo"]) == set(fusers.ZOO)
+    methods = {settings.get("method", name) for name, settings in values["zoo"].items()}
+    assert methods == set(fusers.ZOO)
     for part in ("networks", "enlargers", "fusers", "joint", "ablations"):
-        assert set(values[part]) <= set(fusers.ZOO)
-    assert {*values["enlargers"], *values["joint"], *values["ablations"]} <= set(values["networks"])
+        assert set(values[part]) <= set(values["zoo"])
+    assert {*values["enlargers"], *values["joint"]} == set(values["networks"])
+
+
+def test_ablations_differ_in_one_choice_and_are_shown(values):
+    full = values["zoo"]["tfsdiff"]
+    for name in values["ablations"]:
+        settings = fusers.build(name, values["zoo"][name], 2).settings.model_dump()
+        assert settings != full or values["diffusion"]["prediction"] == "residual"
+        assert name in values["report"]["table2"]
+        assert name in LABELS
 
 
 def test_profiles_have_the_same_keys(root):
@@ -61,6 +75,23 @@ def test_profiles_have_the_same_keys(root):
     expected = keys(values_of(root, "demo"))
     for profile in PROFILES:
         assert keys(values_of(root, profile)) == expected, profile
+
+
+def test_official_is_what_import_weights_takes(root):
+    """Imported weights get the settings and, where the shapes are those, the network of it."""
+    values = values_of(root, "official")
+    unet = params.UNet(**values["unet"])
+    for method, family in released.FAMILIES.items():
+        assert values["zoo"][method] == family.settings
+        with torch.device("meta"):
+            network = ConditionalUNet(family.condition_channels, unet, *family.gate)
+        shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+        assert released.recognise(shapes, method) == unet
+    diffusion = values["diffusion"]
+    assert (diffusion["beta_start"], diffusion["beta_end"]) == (1e-6, 1e-2)
+    assert (diffusion["steps"], diffusion["schedule"], diffusion["prediction"]) == (
+        4000, "linear", "eps",
+    )  # fmt: skip
 
 
 def test_committed_params_are_the_composed_default(root):

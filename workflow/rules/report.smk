@@ -1,4 +1,4 @@
-"""Tables and figures."""
+"""Tables, figures, and what is drawn for them alone."""
 
 
 rule table1:
@@ -42,5 +42,40 @@ rule figure2:
     params:
         tracked=pipeline["figure2"].tracked,
         command=pipeline["figure2"].command,
+    shell:
+        "{params.command} > {log} 2>&1"
+
+
+rule quality:
+    input:
+        pipeline.inputs("quality"),
+    output:
+        pipeline["quality"].outputs,
+    log:
+        "results/logs/quality-{network}-{scale}.log",
+    threads: pipeline.threads
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["quality"].tracked,
+        command=pipeline["quality"].command,
+    shell:
+        "{params.command} > {log} 2>&1"
+
+
+rule uncertainty:
+    input:
+        pipeline.inputs("uncertainty"),
+    output:
+        directory(pipeline["uncertainty"].outputs[0]),
+        pipeline["uncertainty"].outputs[1:],
+    log:
+        "results/logs/uncertainty-{network}-{scale}.log",
+    threads: pipeline.threads
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["uncertainty"].tracked,
+        command=pipeline["uncertainty"].command,
     shell:
         "{params.command} > {log} 2>&1"

@@ -1,4 +1,4 @@
-"""The command `tfsdiff` for somebody with three images: `tfsdiff fuse` and `tfsdiff score`.
+"""The command `tfsdiff` for somebody with three images: `fuse`, `score` and `import-weights`.
 
 Exit codes: 0 done; 1 an input or a value is wrong (one line on stderr); 2 the command line cannot
 be understood; 130 interrupted.
@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Sequence
 
 import tfsdiff
-from tfsdiff.commands import fuse, score
+from tfsdiff.commands import fuse, import_weights, score
 from tfsdiff.errors import exit_code
 
 
@@ -33,9 +33,9 @@ def parser() -> argparse.ArgumentParser:
         "Research software: not for clinical use.",
     )
     top.add_argument("--version", action="version", version=tfsdiff.__version__)
-    commands = top.add_subparsers(title="commands", metavar="fuse|score", required=True)
-    for module in (fuse, score):
-        name = module.__name__.rpartition(".")[2]
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (fuse, score, import_weights):
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
         command = commands.add_parser(
             name,
             help=module.SUMMARY,

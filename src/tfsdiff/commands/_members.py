@@ -8,6 +8,7 @@ import torch
 import yaml
 
 from tfsdiff import fusers
+from tfsdiff.backend import Backend
 from tfsdiff.errors import InputError
 from tfsdiff.fusers import storage
 from tfsdiff.fusers.base import Enlarger, Fuser, Member
@@ -30,11 +31,17 @@ def names(kind: type[Member]) -> list[str]:
 
 
 def make_fuser(
-    name: str, changes: Sequence[str], weights: Path | None, steps: int | None, device: str
+    name: str,
+    changes: Sequence[str],
+    scale: int | None,
+    weights: Path | None,
+    steps: int | None,
+    device: str,
 ) -> Fuser:
-    """Build or load a fuser; see `_make`."""
+    """Build or load a fuser; `scale` is for imported weights alone; see `_make`."""
     _check_name("--method", name, names(Fuser))
-    return _make(name, changes, None, ("--weights", weights), steps, device)
+    member = _make(name, changes, None, ("--weights", weights), steps, device)
+    return _scaled(member, scale, weights)
 
 
 def make_enlarger(
@@ -43,6 +50,7 @@ def make_enlarger(
     """Build or load an enlarger by `scale`; see `_make`."""
     _check_name("--enlarger", name, names(Enlarger))
     member = _make(name, (), scale, ("--enlarger-weights", weights), steps, device)
+    member = _scaled(member, scale, weights)
     if member.scale != scale:
         raise InputError(f"{weights}: enlarges by {member.scale}; --scale says {scale}")
     return member
@@ -71,7 +79,7 @@ def _make(
 
 
 def _load(name: str, folder: Path, steps: int | None, device: str) -> Member:
-    member = fusers.load_member(folder, torch.device(device))
+    member = fusers.load_member(folder, Backend(torch.device(device)))
     stored = read_yaml(folder / storage.PARAMS)["name"]
     if stored != name:
         raise InputError(f"{folder}: holds {stored}, not {name}")
@@ -80,7 +88,16 @@ def _load(name: str, folder: Path, steps: int | None, device: str) -> Member:
         if steps is not None and steps > levels:
             raise InputError(f"--steps: {folder} has {levels} noise levels, not {steps}")
         sampler = "ancestral" if steps is None else "ddim"
-        member.sampling = Sampling(sampler=sampler, steps=steps or levels, batch=1)
+        member.sampling = Sampling(sampler=sampler, steps=steps or levels, spacing="time", batch=1)
+    return member
+
+
+def _scaled(member: Any, scale: int | None, folder: Path | None) -> Any:
+    # Released networks work at any scale and say none, unless their import was told one.
+    if isinstance(member, Diffusing) and member.scale is None:
+        if scale is None:
+            raise InputError(f"{folder}: was imported without a scale; say it with --scale N")
+        member.scale = scale
     return member
 
 

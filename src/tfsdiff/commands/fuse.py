@@ -2,16 +2,21 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from tfsdiff.commands._input import read_registered, whole
 from tfsdiff.commands._members import PUBLISHED, make_enlarger, make_fuser, names
 from tfsdiff.data.images import to_8bit, write_png
 from tfsdiff.errors import InputError
+from tfsdiff.files import replacing
 from tfsdiff.fusers.base import Enlarger, Fuser
+from tfsdiff.fusers.ensemble import GAIN, moments, picture
 from tfsdiff.seeding import generator
 from tfsdiff.tensors import Batch
 
@@ -24,7 +29,11 @@ EPILOG = (
         for name, values in PUBLISHED.items()
         if values
     )
-    + "."
+    + ". With --samples K, OUT is the mean of the fusions of the seeds SEED to SEED + K - 1, and "
+    "two files beside it hold their standard deviation at each pixel (divisor K - 1, root mean "
+    f"square over R, G, B): OUT-deviation.png, 8 bit, {GAIN} levels for each grey level of "
+    f"deviation, saturated from {255 / GAIN:g} on; and OUT-deviation.tif, 32-bit floating point, "
+    "in grey levels of 0..255."
 )
 
 
@@ -36,12 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--anatomical", required=True, nargs=2, type=Path, metavar=("A", "B"))
     add("--functional", required=True, type=Path, metavar="F")
     add("--out", required=True, type=Path, help="PNG to write; its folder is made")
-    add("--weights", type=Path, metavar="DIR", help="folder that `train` wrote, if learned")
+    add(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="folder of `train` or `import-weights`, if learned",
+    )
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a constant")
     add("--scale", type=whole("--scale", 2), metavar="N", help="make an image N times as large")
     add("--enlarger", help=f"{enlargers}; in front of a method that cannot enlarge (bicubic)")
-    add("--enlarger-weights", type=Path, metavar="DIR", help="folder that `train` wrote")
+    add("--enlarger-weights", type=Path, metavar="DIR", help="folder of the same kind")
     add("--seed", type=whole("--seed", 0), default=0, help="of the noise of diffusion models (0)")
+    add(
+        "--samples",
+        type=whole("--samples", 2),
+        metavar="K",
+        help="fuse K times; write the mean, and beside it the deviation (below)",
+    )
     add(
         "--steps",
         type=whole("--steps", 1),
@@ -55,18 +75,47 @@ def run(arguments: argparse.Namespace) -> None:
     """Read, fuse, write."""
     paths = [*arguments.anatomical, arguments.functional]
     _check_out(arguments.out, paths)
+    beside = [_beside(arguments.out, ending) for ending in ("png", "tif")]
+    if arguments.samples is not None:
+        for path in beside:
+            _check_free(path, paths)
     _check_device(arguments.device)
     fuser = make_fuser(
-        arguments.method, arguments.set, arguments.weights, arguments.steps, arguments.device
+        arguments.method,
+        arguments.set,
+        arguments.scale,
+        arguments.weights,
+        arguments.steps,
+        arguments.device,
     )
     enlarger = _enlarger(arguments, fuser)
     sources = read_registered(paths, "register the three and give them one size")
+    draw = partial(_fuse, arguments, fuser, enlarger, sources)
+    if arguments.samples is None:
+        _write(arguments.out, to_8bit(draw(0)[0]))
+        return
+    found = moments(draw, arguments.samples)
+    (deviation,) = found.pixel_deviation()
+    _write(beside[1], 255 * deviation.numpy())
+    _write(beside[0], picture(deviation))
+    _write(arguments.out, to_8bit(found.mean[0]))
+
+
+def _fuse(
+    arguments: argparse.Namespace,
+    fuser: Fuser,
+    enlarger: Enlarger | None,
+    sources: Tensor,
+    sample: int,
+) -> Tensor:
+    """Fuse (3, 3, H, W) to (1, 3, H', W') with the seed of sample `sample`."""
+    seed = arguments.seed + sample
     if enlarger is not None:
-        sources = _mendable("--enlarger", lambda: _enlarge(enlarger, sources, arguments))
-    noise = [generator(arguments.seed, "fuse", arguments.method)]
+        noise = [generator(seed, "enlarge", index) for index in range(len(sources))]
+        sources = _mendable("--enlarger", lambda: enlarger.enlarge(sources, noise))
     batch = Batch(("image",), sources[None])
-    fused = _mendable(arguments.method, lambda: fuser.fuse(batch, noise))
-    _write(arguments.out, fused[0])
+    noise = [generator(seed, "fuse", arguments.method)]
+    return _mendable(arguments.method, lambda: fuser.fuse(batch, noise))
 
 
 def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
@@ -89,11 +138,6 @@ def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
     return None
 
 
-def _enlarge(enlarger: Enlarger, sources: Tensor, arguments: argparse.Namespace) -> Tensor:
-    noise = [generator(arguments.seed, "enlarge", index) for index in range(len(sources))]
-    return enlarger.enlarge(sources, noise)
-
-
 def _mendable(name: str, function: Callable[[], Tensor]) -> Tensor:
     # What members refuse at their door is, here, the user's image (too small for a filter, say).
     try:
@@ -105,6 +149,14 @@ def _mendable(name: str, function: Callable[[], Tensor]) -> Tensor:
 def _check_out(out: Path, inputs: list[Path]) -> None:
     if out.suffix.lower() != ".png":
         raise InputError(f"{out}: only PNG is written; end the name in .png")
+    _check_free(out, inputs)
+
+
+def _beside(out: Path, ending: str) -> Path:
+    return out.with_name(f"{out.stem}-deviation.{ending}")
+
+
+def _check_free(out: Path, inputs: list[Path]) -> None:
     if out.is_dir():
         raise InputError(f"{out}: is a folder; name a file")
     for path in inputs:
@@ -119,8 +171,13 @@ def _check_device(device: str) -> None:
         raise InputError("--device: torch finds no CUDA device here; use cpu")
 
 
-def _write(out: Path, image: Tensor) -> None:
+def _write(out: Path, pixels: np.ndarray) -> None:
+    """Write uint8 as PNG, floating point as 32-bit TIFF, which ImageJ, ITK and MATLAB read."""
     try:
-        write_png(out, to_8bit(image))
+        if pixels.dtype == np.uint8:
+            write_png(out, pixels)
+            return
+        with replacing(out) as temporary:
+            Image.fromarray(pixels.astype(np.float32)).save(temporary, "TIFF")
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror})") from None

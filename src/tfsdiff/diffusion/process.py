@@ -6,11 +6,10 @@ Noise levels g are float64 tensors (B,): 1 - g^2 cancels in single precision.
 """
 
 import math
-from typing import Literal
 
 from torch import Tensor
 
-Prediction = Literal["eps", "v", "x0", "residual"]
+from tfsdiff.params import Prediction
 
 
 def coefficients(g: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -48,6 +47,11 @@ def to_x0(kind: Prediction, prediction: Tensor, x_g: Tensor, g: Tensor, base: Te
     if kind == "eps":
         return ((x_g - noise * prediction) / signal).clamp(-1, 1)
     return (signal * x_g - noise * prediction).clamp(-1, 1)
+
+
+def half_log_snr(g: float) -> float:
+    """Half the log-SNR, lambda = log(g / sqrt(1 - g^2)), infinite for the clean image (g = 1)."""
+    return math.inf if g == 1 else math.log(g) - 0.5 * math.log1p(-(g**2))
 
 
 def posterior(x_0: Tensor, x_g: Tensor, g: float, g_next: float) -> tuple[Tensor, float]:

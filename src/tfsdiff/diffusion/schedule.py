@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from tfsdiff.params import Diffusion
+from tfsdiff.params import Diffusion, Spacing
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,36 @@ class Schedule:
         """T."""
         return len(self.alpha_bar) - 1
 
-    def subsequence(self, steps: int) -> tuple[float, ...]:
+    def subsequence(self, steps: int, spacing: Spacing = "time") -> tuple[float, ...]:
         """Noise levels g = sqrt(alpha_bar) of a sampler that makes `steps` evaluations.
 
+        Args:
+            steps: evaluations, at most T.
+            spacing: `time`, evenly spaced in t; `logsnr`, evenly spaced in log-SNR, by the nearest
+                steps of the schedule. The clean end, of infinite log-SNR, counts as step 1.
+
         Returns:
-            `steps + 1` levels, rising from step T to 1 (clean); evenly spaced in t, and all of the
-            schedule where `steps` is T.
+            `steps + 1` levels, strictly rising from step T to 1 (clean); all of the schedule where
+            `steps` is T.
         """
         if not 1 <= steps <= self.steps:
             raise ValueError(f"a schedule of {self.steps} steps cannot be sampled in {steps}")
-        indices = [round(self.steps * i / steps) for i in range(steps, -1, -1)]
+        if spacing == "time":
+            indices = [round(self.steps * i / steps) for i in range(steps, -1, -1)]
+        else:
+            indices = self._even_in_log_snr(steps)
         return tuple(self.alpha_bar[indices].sqrt().tolist())
+
+    def _even_in_log_snr(self, steps: int) -> list[int]:
+        """Steps t from T down to 0, `steps + 1` of them, all different."""
+        log_snr = torch.logit(self.alpha_bar[1:])  # falls from step 1 to step T
+        wanted = torch.linspace(log_snr[-1], log_snr[0], steps + 1, dtype=torch.float64)[:-1]
+        nearest = (log_snr[:, None] - wanted).abs().argmin(0) + 1
+        indices = [self.steps]
+        for done, t in enumerate(nearest.tolist()[1:], start=1):
+            # Where the schedule is coarser than the spacing: the next free step, but leave enough.
+            indices.append(max(min(t, indices[-1] - 1), steps - done))
+        return [*indices, 0]
 
     def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw noise levels for training: (count,) float64 in (0, 1).

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import torch
+from torch import Tensor
 
+from tfsdiff.backend import Backend
 from tfsdiff.errors import InputError
 from tfsdiff.fusers import storage
 from tfsdiff.fusers.base import Member
@@ -23,8 +24,6 @@ ZOO: dict[str, type[Member]] = {
     "bicubic": Bicubic,
     "sr3": SR3,
     "tfsdiff": TFSDiff,
-    "tfsdiff_no_tmfa": TFSDiff,
-    "tfsdiff_no_psf": TFSDiff,
 }
 
 
@@ -34,31 +33,41 @@ def build(
     """Make the member `name`, unfitted.
 
     Args:
-        name: a key of `ZOO`.
-        settings: hyper-parameters, checked against the member's `Settings`.
+        name: of the member; a key of `ZOO`, or that of a variant.
+        settings: hyper-parameters, checked against the member's `Settings`. Those of a variant name
+            the `method` of which they are a variant, a key of `ZOO`.
         scale: factor of enlargement, or None for a member that works at one size.
         sampling: how a diffusion model draws; may also be set on the member later.
 
     Raises:
         InputError: no such member, or wrong settings.
     """
-    if name not in ZOO:
-        raise InputError(f"no method is called {name!r}; there are {', '.join(ZOO)}")
-    kind = ZOO[name]
-    return kind(validate(settings, kind.Settings, f"zoo.{name}"), scale, sampling)
+    values = {"method": name} | settings
+    method = values.pop("method")
+    if method not in ZOO:
+        raise InputError(f"no method is called {method!r}; there are {', '.join(ZOO)}")
+    kind = ZOO[method]
+    return kind(validate(values, kind.Settings, f"zoo.{name}"), scale, sampling)
 
 
 def save_member(folder: Path, name: str, member: Member) -> None:
     """Write the member `name` to `folder`: its weights, settings and recipe."""
-    tensors, recipe = member.state()
-    settings = member.settings.model_dump(mode="json")
+    write_member(folder, name, member, *member.state())
+
+
+def write_member(
+    folder: Path, name: str, member: Member, tensors: dict[str, Tensor], recipe: dict[str, Any]
+) -> None:
+    """Write the member `name` to `folder`, with `tensors` and `recipe` as its learned state."""
+    method = next(method for method, kind in ZOO.items() if type(member) is kind)
+    settings = {"method": method} | member.settings.model_dump(mode="json")
     storage.write(
         folder, tensors, {"name": name, "scale": member.scale, "settings": settings, **recipe}
     )
 
 
-def load_member(folder: Path, device: torch.device, sampling: Sampling | None = None) -> Member:
-    """Load what `save_member` wrote.
+def load_member(folder: Path, backend: Backend, sampling: Sampling | None = None) -> Member:
+    """Load what `save_member` wrote, to compute by `backend`.
 
     Raises:
         InputError: the folder is missing or malformed.
@@ -70,7 +79,7 @@ def load_member(folder: Path, device: torch.device, sampling: Sampling | None = 
         raise InputError(f"{folder / storage.PARAMS}: lacks {error}; train again") from None
     try:
         member = build(*head, sampling)
-        member.restore(tensors, values, device)
+        member.restore(tensors, values, backend)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
     return member

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from tfsdiff.backend import Backend
 from tfsdiff.params import Sampling, Section
 from tfsdiff.tensors import Batch
 from tfsdiff.training.recipe import Log, Recipe
@@ -54,7 +55,7 @@ class Member:
         self.sampling = sampling
 
     def fit(
-        self, train: Examples, validation: Examples, recipe: Recipe, device: torch.device, log: Log
+        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
     ) -> None:
         """Learn from `train`; `validation` may be looked at, not learned from."""
 
@@ -62,10 +63,8 @@ class Member:
         """What was learned: tensors, and plain values: all that `restore` needs, and the recipe."""
         return {}, {}
 
-    def restore(
-        self, tensors: dict[str, Tensor], values: dict[str, Any], device: torch.device
-    ) -> None:
-        """Take back what `state` gave, on `device`.
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
+        """Take back what `state` gave, to compute by `backend`.
 
         Raises:
             InputError: tensors or values are not those of such a member.

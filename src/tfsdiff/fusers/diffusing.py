@@ -6,34 +6,46 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tfsdiff.backend import Backend
 from tfsdiff.fusers.base import Examples, Log, Member, Recipe
-from tfsdiff.params import Diffusion, UNet, validate
-from tfsdiff.training.conditional import ConditionalDiffusion, Design
+from tfsdiff.params import Diffusion, Prediction, Section, UNet, validate
+from tfsdiff.training.conditional import ConditionalDiffusion, Design, Stack
+from tfsdiff.training.denoising import Process
+from tfsdiff.training.losses import Norm
+
+
+class Learning(Section):
+    """What the network is taught; each choice is a cell of the ablations."""
+
+    process: Process  # regression: the image in one evaluation, without diffusion
+    prediction: Prediction | None  # null: that of the section diffusion
+    noise_loss: Norm  # l2: the paper; l1: as released
 
 
 class Diffusing(Member):
     """A member that draws its images by a conditional diffusion; subclasses fill the gaps."""
 
+    settings: Learning
     _model: ConditionalDiffusion | None = None
     _recipe: dict[str, Any]
 
-    @property
-    def design(self) -> Design:
-        """The diffusion that the settings describe."""
+    def design(self, diffusion: Diffusion) -> Design:
+        """The network and goal that the settings describe, for such a diffusion."""
         raise NotImplementedError
 
-    def pairs(self, examples: Examples) -> tuple[Tensor, Tensor]:
-        """Conditions (N, C, H, W) and their target images (N, 3, H, W), each in [0, 1]."""
+    def stack(self, examples: Examples) -> Stack:
+        """Conditions (N, C, H, W) and their target images (N, 3, H, W), with names."""
         raise NotImplementedError
 
     def fit(
-        self, train: Examples, validation: Examples, recipe: Recipe, device: torch.device, log: Log
+        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
     ) -> None:
         """Learn to draw the targets; goes on from the checkpoint of a killed training."""
-        model = ConditionalDiffusion(self.design, recipe.unet, recipe.diffusion, recipe.seed)
+        design = self.design(recipe.diffusion)
+        model = ConditionalDiffusion(design, recipe.unet, recipe.diffusion, recipe.seed)
         title = f"{type(self).__name__} x{self.scale}"
-        pairs = self.pairs(train), self.pairs(validation)
-        model.fit(title, *pairs, self.scale, recipe, device, log)
+        stacks = self.stack(train), self.stack(validation)
+        model.fit(title, *stacks, self.scale, recipe, backend, log)
         self._model, self._recipe = model, recipe.values()
 
     def draw(self, condition: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
@@ -48,12 +60,10 @@ class Diffusing(Member):
             raise ValueError("nothing was learned yet")
         return self._model.state(), self._recipe
 
-    def restore(
-        self, tensors: dict[str, Tensor], values: dict[str, Any], device: torch.device
-    ) -> None:
-        """Take back what `state` gave, on `device`."""
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
+        """Take back what `state` gave, to compute by `backend`."""
         unet = validate(values.get("unet"), UNet, "unet")
         diffusion = validate(values.get("diffusion"), Diffusion, "diffusion")
-        model = ConditionalDiffusion(self.design, unet, diffusion, seed=0)
-        model.restore(tensors, device)
+        model = ConditionalDiffusion(self.design(diffusion), unet, diffusion, seed=0)
+        model.restore(tensors, backend)
         self._model, self._recipe = model, values

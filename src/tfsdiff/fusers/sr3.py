@@ -10,30 +10,38 @@ from torch import Tensor
 
 from tfsdiff.data.degrade import enlarge
 from tfsdiff.fusers.base import Enlarger, Examples
-from tfsdiff.fusers.diffusing import Diffusing
-from tfsdiff.params import Section
+from tfsdiff.fusers.diffusing import Diffusing, Learning
+from tfsdiff.params import Diffusion
 from tfsdiff.tensors import CHANNELS
-from tfsdiff.training.conditional import Design
-
-
-class Settings(Section):
-    """Nothing beyond the sections that all learned members share."""
+from tfsdiff.training.conditional import Design, Stack
+from tfsdiff.training.denoising import Goal
 
 
 class SR3(Diffusing, Enlarger):
     """One network for all modalities, which it sees as RGB images without being told which."""
 
-    Settings = Settings
+    Settings = Learning
 
-    @property
-    def design(self) -> Design:
+    def design(self, diffusion: Diffusion) -> Design:
         """The published diffusion, without gate and image losses."""
-        return Design(condition_channels=CHANNELS, gate="none", gate_ratio=1, psf_mse=0, psf_ssim=0)
+        s = self.settings
+        goal = Goal(
+            process=s.process,
+            prediction=s.prediction or diffusion.prediction,
+            base="maximum",  # of a single image: the image
+            norm=s.noise_loss,
+            psf="estimate",
+            psf_mse=0,
+            psf_ssim=0,
+            psf_levels="signal",
+        )
+        return Design(CHANNELS, gate="none", gate_ratio=1, goal=goal)
 
-    def pairs(self, examples: Examples) -> tuple[Tensor, Tensor]:
+    def stack(self, examples: Examples) -> Stack:
         """Enlarged and true sources of all groups as separate images: (3 N, 3, H, W) each."""
         low, high = (batch.sources.flatten(0, 1) for batch in (examples.low, examples.high))
-        return enlarge(low, self.scale), high
+        names = (f"{group} source {i}" for group in examples.low.groups for i in range(1, 4))
+        return Stack(tuple(names), enlarge(low, self.scale), high)
 
     def enlarge(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Enlarge (B, 3, h, w) in [0, 1] to (B, 3, h * scale, w * scale) in [0, 1].

@@ -33,7 +33,9 @@ def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     for name in (WEIGHTS, PARAMS):
         if not (folder / name).is_file():
-            raise InputError(f"{folder}: has no {name}; name a folder that `train` wrote")
+            raise InputError(
+                f"{folder}: has no {name}; name a folder that `train` or `import-weights` wrote"
+            )
     try:
         tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:

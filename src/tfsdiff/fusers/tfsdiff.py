@@ -5,7 +5,7 @@ channels, and L_PSF joins the noise objective. The target is the fused ground tr
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -13,45 +13,55 @@ from torch import Tensor
 
 from tfsdiff.data.degrade import enlarge
 from tfsdiff.fusers.base import Examples, Fuser
-from tfsdiff.fusers.diffusing import Diffusing
+from tfsdiff.fusers.diffusing import Diffusing, Learning
 from tfsdiff.nets.conditional import Gate
-from tfsdiff.params import Count, Section
+from tfsdiff.params import Count, Diffusion, Section
 from tfsdiff.tensors import CHANNELS, SOURCES, Batch
-from tfsdiff.training.conditional import Design
+from tfsdiff.training.conditional import Design, Stack
+from tfsdiff.training.denoising import Base, Goal
+from tfsdiff.training.losses import Levels
 
 Weight = Annotated[float, Field(ge=0)]
 
 
-class Settings(Section):
-    """The two parts that the paper ablates."""
+class Settings(Learning):
+    """What the paper ablates, and what was asked since."""
 
+    base: Base  # what the prediction `residual` is added to
     tmfa: Gate  # sources: the paper; all: as released; none: ablated
     tmfa_ratio: Count  # channels to hidden units of the gate
+    psf: Literal["estimate", "released"]  # L_PSF of the estimated image (paper), or as released
     psf_weight: Weight  # of L_PSF beside the noise objective; 0: ablated
     psf_mse: Weight  # lambda_1
     psf_ssim: Weight  # lambda_2
+    psf_levels: Levels  # signal: weighted by alpha_bar; uniform: the paper
 
 
 class TFSDiff(Diffusing, Fuser):
     """Joint fusion and super-resolution."""
 
-    Settings = Settings
+    Settings: ClassVar[type[Section]] = Settings
 
-    @property
-    def design(self) -> Design:
-        """The diffusion that the settings describe."""
+    settings: Settings
+
+    def design(self, diffusion: Diffusion) -> Design:
+        """The network and goal that the settings describe, for such a diffusion."""
         s = self.settings
-        return Design(
-            condition_channels=SOURCES * CHANNELS,
-            gate=s.tmfa,
-            gate_ratio=s.tmfa_ratio,
+        goal = Goal(
+            process=s.process,
+            prediction=s.prediction or diffusion.prediction,
+            base=s.base,
+            norm=s.noise_loss,
+            psf=s.psf,
             psf_mse=s.psf_weight * s.psf_mse,
             psf_ssim=s.psf_weight * s.psf_ssim,
+            psf_levels=s.psf_levels,
         )
+        return Design(SOURCES * CHANNELS, s.tmfa, s.tmfa_ratio, goal)
 
-    def pairs(self, examples: Examples) -> tuple[Tensor, Tensor]:
+    def stack(self, examples: Examples) -> Stack:
         """Stacked enlarged sources (N, 9, H, W), and the fused ground truth (N, 3, H, W)."""
-        return self._condition(examples.low), examples.high.truth
+        return Stack(examples.high.groups, self._condition(examples.low), examples.high.truth)
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse low-resolution `batch.sources` to (B, 3, h * scale, w * scale) in [0, 1]."""

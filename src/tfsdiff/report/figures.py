@@ -1,7 +1,6 @@
-"""Figure 2 (the pictures) and training curves, as PNG files that are the same bytes every time."""
+"""Figure 2 (the pictures), as a PNG file that is the same bytes every time."""
 
 import contextlib
-import csv
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
 
 DPI = 200
@@ -70,7 +68,7 @@ def figure2(panels: Sequence[Panel], path: Path) -> None:
     titled = [True, *(upper != lower for upper, lower in pairwise(titles))]
     width, side = _layout(columns)
     height = sum(side + GAP_PIXELS + TITLE_PIXELS * shown for shown in titled) + GAP_PIXELS
-    with _canvas(path, width, height) as figure:
+    with canvas(path, width, height) as figure:
         top = height
         for panel, shown in zip(panels, titled, strict=True):
             top -= side + GAP_PIXELS + TITLE_PIXELS * shown
@@ -85,7 +83,7 @@ def _layout(columns: int) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _canvas(path: Path, width: int, height: int) -> Iterator[Figure]:
+def canvas(path: Path, width: int, height: int) -> Iterator[Figure]:
     """A figure of so many pixels, saved to `path`; the user's matplotlibrc has no say."""
     with matplotlib.style.context("default", after_reset=True):
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
@@ -183,49 +181,3 @@ def wrap_title(title: str, side: int) -> str:
     best = min(breaks, key=lambda i: max(i, len(title) - i - 1), default=None)
     lines = [title] if best is None else [title[:best], title[best + 1 :]]
     return "\n".join(line if len(line) <= room else line[: room - 1] + "…" for line in lines)
-
-
-def curve(source: Path, path: Path, title: str) -> None:
-    """Draw the losses of a training against its steps to the PNG file `path`.
-
-    Args:
-        source: CSV file with the columns `step` and `loss`; further columns whose name ends in
-            "loss" are drawn too, others are not. Empty fields are skipped.
-        path: where to.
-        title: shown above the curves.
-
-    Raises:
-        InputError: the file is missing or has no such columns.
-    """
-    lines = _read_curve(source)
-    with _canvas(path, 1600, 900) as figure:
-        axes = figure.add_axes((0.09, 0.13, 0.88, 0.77))
-        for name, points in lines.items():
-            marker = "o" if len(points) < 60 else ""
-            axes.plot(*zip(*points, strict=True), marker=marker, ms=2.5, lw=1.2, label=name)
-        if all(value > 0 for points in lines.values() for _, value in points):
-            axes.set_yscale("log")
-        axes.set(xlabel="step", ylabel="loss", title=title)
-        axes.grid(which="both", color="0.9", linewidth=0.5)
-        axes.legend(frameon=False)
-
-
-def _read_curve(source: Path) -> dict[str, list[tuple[int, float]]]:
-    """Losses of a CSV file: {column: [(step, value), ...]} of the values that are finite."""
-    try:
-        with source.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        names = [name for name in (rows[0] if rows else ()) if name.endswith("loss")]
-        points = {
-            name: [(int(row["step"]), float(row[name])) for row in rows if row[name]]
-            for name in names
-        }
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror}); run train") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{source}: no training curve ({error!r}); run train again") from None
-    if not points.get("loss"):
-        raise InputError(f"{source}: no losses in it; run train again")
-    return {
-        name: [point for point in line if math.isfinite(point[1])] for name, line in points.items()
-    }

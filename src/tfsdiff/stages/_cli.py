@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tfsdiff import params, seeding
+from tfsdiff import backend, params
 from tfsdiff.errors import exit_code
 
 
@@ -27,7 +27,7 @@ def execute(stage: Callable[..., None], arguments: Sequence[str] | None = None) 
     def action() -> None:
         values = params.load(given.pop("params"), section)
         if "compute" in section.model_fields:
-            seeding.configure(values.compute.threads, values.compute.device)
+            backend.make(values.compute)
         stage(values, **given)
 
     return exit_code(action)

@@ -7,9 +7,7 @@ groups at high resolution, 8 bit; anatomical images as grey, whatever colour the
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
-from tfsdiff import fusers, seeding
+from tfsdiff import backend, fusers, seeding
 from tfsdiff.data.dataset import batches, select
 from tfsdiff.data.groups import Group, write_folder
 from tfsdiff.data.images import Pixels
@@ -29,7 +27,7 @@ class Params(Section):
 
 def enlarge(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
     """Write the test groups of the image folder `low`, enlarged by `model`, to `out`."""
-    enlarger = fusers.load_member(model, torch.device(params.compute.device), params.sampling)
+    enlarger = fusers.load_member(model, backend.make(params.compute), params.sampling)
     groups = select(low, split, "test")
     by_name = {group.group: group for group in groups}
 

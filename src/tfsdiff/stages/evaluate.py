@@ -6,8 +6,6 @@ Reads: the split, fused images, high-resolution sources, ground truth. Writes: p
 
 from pathlib import Path
 
-from torch import Tensor
-
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.images import read, to_unit
 from tfsdiff.errors import InputError
@@ -16,6 +14,7 @@ from tfsdiff.params import Compute, Metrics, Section
 from tfsdiff.progress import progress
 from tfsdiff.report.scores import write_scores
 from tfsdiff.stages import _cli
+from tfsdiff.tensors import levels
 
 
 class Params(Section):
@@ -48,15 +47,10 @@ def evaluate(
             raise InputError(
                 f"{fused}/{group.group}.png: not of the size of {sources}; fuse it again"
             )
-        one = score(*(map(_levels, (image, reference.sources, reference.truth))), network)
+        one = score(*(map(levels, (image, reference.sources, reference.truth))), network)
         rows += one.rows
         empty |= one.empty
     write_scores(scores, out, row, scale, [group.group for group in groups], Scores(rows, empty))
-
-
-def _levels(images: Tensor) -> Tensor:
-    """8-bit levels 0..255 of images in [0, 1]."""
-    return (images.double() * 255).round()
 
 
 if __name__ == "__main__":

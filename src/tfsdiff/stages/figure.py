@@ -13,6 +13,7 @@ from tfsdiff.params import Report, Section
 from tfsdiff.report.figures import Panel, Zoom, figure2
 from tfsdiff.report.names import LABELS
 from tfsdiff.stages import _cli
+from tfsdiff.stages._shown import spread
 
 
 class Params(Section):
@@ -35,7 +36,7 @@ def figure(
 ) -> None:
     """Draw the figure of one scale to `out`; the methods are the rows of Table 1."""
     panels = []
-    for group in _spread(select(sources, split, "test"), params.report.figure2_groups):
+    for group in spread(select(sources, split, "test"), params.report.figure2_groups):
         pictures = [
             *_images(group, sources, "{}"),
             *_images(group, low, f"{{}} ×1/{scale}"),
@@ -46,19 +47,6 @@ def figure(
         zoom = Zoom(top=side * 3 // 8, left=side // 4, side=side // 4)
         panels.append(Panel(group.group, tuple(pictures), zoom))
     figure2(panels, out)
-
-
-def _spread(groups: Sequence[Group], count: int) -> list[Group]:
-    """Up to `count` groups: the combinations in turn, and slices far from each other."""
-    order: dict[str, list[Group]] = {}
-    for group in groups:
-        order.setdefault(group.combination, []).append(group)
-    chosen = []
-    for position, same in enumerate(order.values()):
-        quota = min(len(range(position, count, len(order))), len(same))
-        # Not the first and last slice: they show least of the brain.
-        chosen += [same[(place + 1) * len(same) // (quota + 1)] for place in range(quota)]
-    return chosen
 
 
 def _images(group: Group, folder: Path, title: str) -> Iterator[tuple[str, Pixels]]:

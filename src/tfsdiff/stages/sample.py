@@ -6,10 +6,9 @@ Reads: the split, low-resolution sources, the fitted network. Writes: GROUP.png 
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from tfsdiff import fusers, seeding
+from tfsdiff import backend, fusers, seeding
 from tfsdiff.data.dataset import batches, select
 from tfsdiff.params import Compute, Sampling, Section
 from tfsdiff.progress import progress
@@ -27,7 +26,7 @@ class Params(Section):
 
 def sample(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
     """Write what `model` draws for the test groups in the image folder `low`."""
-    member = fusers.load_member(model, torch.device(params.compute.device), params.sampling)
+    member = fusers.load_member(model, backend.make(params.compute), params.sampling)
     groups = select(low, split, "test")
 
     def drawn() -> Iterator[tuple[str, Tensor]]:

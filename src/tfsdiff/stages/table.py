@@ -21,6 +21,7 @@ from tfsdiff.stages import _cli
 class Params(Section):
     """What this stage may see."""
 
+    ablation_scales: tuple[int, ...]
     ablations: tuple[str, ...]
     data: Data
     enlargers: tuple[str, ...]
@@ -38,11 +39,12 @@ class Params(Section):
 def table(params: Params, *, number: int, metrics: Path, split: Path, out: Path) -> None:
     """Write table `number` to `out`.md, .csv and .tex."""
     report = params.report
-    rows, controls = (report.table1, report.controls) if number == 1 else (report.table2, ())
-    cells = dict(_cells(params, metrics, (*rows, *controls)))
-    rendered = render_table(
-        cells, rows, params.scales, _caption(params, number, split), controls, LABELS
-    )
+    if number == 1:
+        rows, controls, scales = report.table1, report.controls, params.scales
+    else:
+        rows, controls, scales = report.table2, (), params.ablation_scales
+    cells = dict(_cells(params, metrics, (*rows, *controls), scales))
+    rendered = render_table(cells, rows, scales, _caption(params, number, split), controls, LABELS)
     for ending, text in (
         ("md", rendered.markdown()),
         ("csv", rendered.csv()),
@@ -53,13 +55,13 @@ def table(params: Params, *, number: int, metrics: Path, split: Path, out: Path)
 
 
 def _cells(
-    params: Params, metrics: Path, rows: Iterable[str]
+    params: Params, metrics: Path, rows: Iterable[str], scales: Iterable[int]
 ) -> Iterable[tuple[tuple[str, int], Summary]]:
     cascades = {f"{fuser}-{by}" for fuser in params.fusers for by in params.enlargers}
     full = {f"{fuser}-full" for fuser in params.fusers}
     kinds = {"joint": params.joint, "ablations": params.ablations, "cascades": cascades}
     for row in rows:
-        for scale in params.scales:
+        for scale in scales:
             if row in full:  # has lost no resolution: the same at every scale
                 yield (row, scale), read_summary(metrics / "full" / "x1" / f"{row}.json")
                 continue

@@ -1,22 +1,27 @@
 """Fit one network at one scale; a killed training goes on from its last checkpoint.
 
 Reads: the split, low- and high-resolution sources, the ground truth. Writes: weights.safetensors
-with the resolved parameters beside it, and the curve of the losses.
+with the resolved parameters beside it, and DVCLive's curves and validation samples. Checkpoints and
+images per second lie outside every tracked output: DVC and Snakemake delete those before a stage
+runs again, and the speed differs from run to run.
+
+With `train.processes` above 1 the stage runs itself under torchrun, one process a GPU.
 """
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from tfsdiff import fusers
+from tfsdiff import backend, fusers
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.split import Part
 from tfsdiff.fusers.base import Examples, Recipe
 from tfsdiff.params import Compute, Diffusion, Section, Train, UNet
-from tfsdiff.stages import _cli
-from tfsdiff.stages._curve import Curve
+from tfsdiff.stages import _cli, _launch
+from tfsdiff.stages._live import LiveLog
+from tfsdiff.training.recipe import Silence
 
 
 class Params(Section):
@@ -39,7 +44,9 @@ def train(
     low: Path,
     high: Path,
     truth: Path,
-    curve: Path,
+    checkpoints: Path,
+    speeds: Path,
+    live: Path,
     out: Path,
 ) -> None:
     """Fit `network` on the training part and write it to the folder `out`."""
@@ -48,21 +55,24 @@ def train(
         groups = select(high, split, part)
         return Examples(load_batch(low, groups), load_batch(high, groups, truth))
 
-    # Outside every tracked output: DVC and Snakemake delete those before a stage runs again.
-    checkpoints = out.parent.parent / "checkpoints" / out.name
+    _launch.relaunch(params.train.processes)
     recipe = Recipe(params.unet, params.diffusion, params.train, params.seed, checkpoints)
     member = fusers.build(network, params.zoo[network], scale)
-    with Curve(curve) as log:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun: it alone writes
+    with LiveLog(live, speeds) if first else contextlib.nullcontext(Silence()) as log:
         member.fit(
             examples("train"),
             examples("validation"),
             recipe,
-            torch.device(params.compute.device),
+            backend.make(params.compute),
             log,
         )
-    fusers.save_member(out, network, member)
-    # What is finished must not be resumed: the code may be another next time.
-    shutil.rmtree(checkpoints, ignore_errors=True)
+        if first:
+            log.size(sum(tensor.numel() for tensor in member.state()[0].values()))
+    if first:
+        fusers.save_member(out, network, member)
+        # What is finished must not be resumed: the code may be another next time.
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 if __name__ == "__main__":

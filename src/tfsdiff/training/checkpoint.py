@@ -17,9 +17,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
 
-FILE = "checkpoint.safetensors"
+LAST, BEST = "last.safetensors", "best.safetensors"
 
 
 def fingerprint(values: Any, tensors: Iterable[Tensor]) -> str:
@@ -33,50 +34,66 @@ def fingerprint(values: Any, tensors: Iterable[Tensor]) -> str:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The checkpoint of one training in `folder`.
+    """The checkpoints of one training in `folder`: the last state, and the best weights.
+
+    The two files need not be of one moment: a training resumed from before its best validation
+    meets that validation again.
 
     Attributes:
-        folder: where the file lies; may not exist yet.
+        folder: where the files lie; may not exist yet.
         fingerprint: of everything that determines the training; another one is not resumed.
     """
 
     folder: Path
     fingerprint: str
 
-    def save(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Replace the checkpoint."""
+    def save(self, tensors: dict[str, Tensor], values: dict[str, Any], file: str = LAST) -> None:
+        """Replace a checkpoint.
+
+        Raises:
+            InputError: it cannot be written; the one before it is still there.
+        """
         contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
         header = {"fingerprint": self.fingerprint, "values": json.dumps(values)}
-        with replacing(self.folder / FILE) as temporary:
-            save_file(contiguous, temporary, header)
+        try:
+            with replacing(self.folder / file) as temporary:
+                save_file(contiguous, temporary, header)
+        except (OSError, SafetensorError) as error:
+            size = sum(tensor.nbytes for tensor in contiguous.values()) / 1e6
+            raise InputError(
+                f"{self.folder / file}: cannot be written ({error}); make room for {size:.1f} MB "
+                "and run again, the training then goes on from the checkpoint before"
+            ) from None
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    def load(self, file: str = LAST) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Give what `save` took, or None where there is nothing to resume; says why on stderr."""
-        path = self.folder / FILE
-        self._sweep()
+        path = self.folder / file
         if not path.exists():
             return None
         try:
-            with safe_open(path, "pt") as file:
-                header = file.metadata() or {}
+            with safe_open(path, "pt") as opened:
+                header = opened.metadata() or {}
                 if header.get("fingerprint") != self.fingerprint:
-                    return self._ignore("it belongs to other data or parameters")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                    return _ignore(path, "it belongs to other data or parameters")
+                names = opened.keys()
+                tensors = {name: opened.get_tensor(name) for name in names}
         except (OSError, SafetensorError) as error:
-            return self._ignore(f"it cannot be read ({error})")
+            return _ignore(path, f"it cannot be read ({error})")
         return tensors, json.loads(header["values"])
 
+    def sweep(self) -> None:
+        """Delete what a process has left behind that was killed while it wrote."""
+        for left_over in self.folder.glob(".*.partial-*"):
+            left_over.unlink(missing_ok=True)
+
     def remove(self) -> None:
-        """Delete the checkpoint, and its folder if nothing else is in it."""
-        (self.folder / FILE).unlink(missing_ok=True)
-        self._sweep()
+        """Delete the checkpoints, and their folder if nothing else is in it."""
+        for file in (LAST, BEST):
+            (self.folder / file).unlink(missing_ok=True)
+        self.sweep()
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def _sweep(self) -> None:
-        # A process killed while it wrote has left its temporary file.
-        for left_over in self.folder.glob(f".{FILE}.partial-*"):
-            left_over.unlink(missing_ok=True)
 
-    def _ignore(self, reason: str) -> None:
-        sys.stderr.write(f"{self.folder / FILE}: not resumed, {reason}; training starts anew\n")
+def _ignore(path: Path, reason: str) -> None:
+    sys.stderr.write(f"{path}: not resumed, {reason}; training starts anew\n")

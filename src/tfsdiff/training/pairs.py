@@ -1,5 +1,6 @@
 """Conditions and target images to train on, in memory, and their random crops."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,21 +16,23 @@ class Pairs:
     """Examples of a conditional diffusion, in [-1, 1].
 
     Attributes:
+        names: what to call the examples in errors.
         condition: (N, C, H, W).
         target: (N, 3, H, W).
         grid: crops start at multiples of this many pixels. With the scale of the enlargement, the
             low-resolution grid lies in every crop as it lies in a whole image.
     """
 
+    names: tuple[str, ...]
     condition: Tensor
     target: Tensor
     grid: int
 
     def __post_init__(self) -> None:
-        same = len(self.condition) == len(self.target)
+        same = len(self.names) == len(self.condition) == len(self.target)
         if not same or self.condition.shape[-2:] != self.target.shape[-2:]:
             shapes = f"{tuple(self.condition.shape)} and {tuple(self.target.shape)}"
-            raise ValueError(f"conditions and targets do not fit: {shapes}")
+            raise ValueError(f"names, conditions and targets do not fit: {shapes}")
 
     def __len__(self) -> int:
         return len(self.target)
@@ -39,28 +42,46 @@ class Pairs:
         """Height and width."""
         return self.target.shape[-2], self.target.shape[-1]
 
+    def take(self, count: int) -> "Pairs":
+        """About `count` of these pairs, evenly spread; all of them where there are fewer."""
+        if count >= len(self):
+            return self
+        places = [(2 * i + 1) * len(self) // (2 * count) for i in range(count)]
+        names = tuple(self.names[i] for i in places)
+        return Pairs(names, self.condition[places], self.target[places], self.grid)
+
     def draw(
-        self, indices: Tensor, settings: Train, generator: torch.Generator
+        self, indices: Tensor, settings: Train, generators: Sequence[torch.Generator]
     ) -> tuple[Tensor, Tensor]:
-        """Cut the same random crop from condition and target, and flip both alike.
+        """Cut the same random crop from condition and target, and turn both alike.
+
+        Args:
+            indices: (B,) examples.
+            settings: size of the crops, and how to augment.
+            generators: one an example.
 
         Returns:
             (B, C, h, w) and (B, 3, h, w); whole images where `settings.crop_pixels` is None.
         """
         height, width = (min(side, settings.crop_pixels or side) for side in self.pixels)
         crops = []
-        for i in indices.tolist():
-            top, left, flip = self._place(height, width, generator)
+        for i, generator in zip(indices.tolist(), generators, strict=True):
+            top, left, flip, turns = self._place(height, width, generator)
             window = (..., slice(top, top + height), slice(left, left + width))
             pair = torch.cat([self.condition[i][window], self.target[i][window]])
-            crops.append(pair.flip(-1) if flip and settings.flip else pair)
+            if settings.augment != "none" and flip:
+                pair = pair.flip(-1)
+            crops.append(pair.rot90(turns, (-2, -1)) if settings.augment == "square" else pair)
         return tuple(torch.stack(crops).split([self.condition.shape[1], 3], dim=1))
 
-    def _place(self, height: int, width: int, generator: torch.Generator) -> tuple[int, int, bool]:
-        u = torch.rand(3, generator=generator).tolist()
+    def _place(
+        self, height: int, width: int, generator: torch.Generator
+    ) -> tuple[int, int, bool, int]:
+        u = torch.rand(4, generator=generator).tolist()
         rows = (self.pixels[0] - height) // self.grid + 1
         columns = (self.pixels[1] - width) // self.grid + 1
-        return int(u[0] * rows) * self.grid, int(u[1] * columns) * self.grid, u[2] < 0.5
+        top, left = int(u[0] * rows) * self.grid, int(u[1] * columns) * self.grid
+        return top, left, u[2] < 0.5, int(4 * u[3])
 
 
 def pad_to_multiple(images: Tensor, step: int) -> Tensor:
@@ -71,10 +92,16 @@ def pad_to_multiple(images: Tensor, step: int) -> Tensor:
     return F.pad(images, (0, -width % step, 0, -height % step), mode="replicate")
 
 
-def check_crop(settings: Train, step: int) -> None:
-    """Refuse crops that the network cannot take."""
+def check_crop(settings: Train, step: int, pixels: tuple[int, int]) -> None:
+    """Refuse crops that the network cannot take, and turns of crops that are not square."""
     if settings.crop_pixels is not None and settings.crop_pixels % step:
         raise InputError(
             f"train.crop_pixels: {settings.crop_pixels} must be a multiple of {step}, as the U-Net "
             "halves it that often; change it or shorten unet.multipliers"
+        )
+    height, width = (min(side, settings.crop_pixels or side) for side in pixels)
+    if settings.augment == "square" and height != width:
+        raise InputError(
+            f"train.augment: square needs square crops, not {height} x {width}; set "
+            "train.crop_pixels or train.augment=flip"
         )

@@ -4,14 +4,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from tfsdiff.params import Diffusion, Train, UNet
 
 
 class Log(Protocol):
-    """Takes the numbers of a training as they arise."""
+    """Takes the numbers and pictures of a training as they arise."""
 
-    def __call__(self, step: int, values: dict[str, float]) -> None:
-        """Note `values` of training step `step`."""
+    def values(self, step: int, values: dict[str, float]) -> None:
+        """Note `values` after training step `step`; at every resumption all of them come again."""
+
+    def samples(self, images: Tensor) -> None:
+        """Take the grid (3, H, W) in [0, 1] of validation samples, in place of the last one."""
+
+    def speed(self, step: int, images_per_second: float) -> None:
+        """Note how fast the steps up to `step` were; differs from run to run."""
+
+
+class Silence:
+    """A log that keeps nothing."""
+
+    def values(self, step: int, values: dict[str, float]) -> None:
+        """Forget `values`."""
+
+    def samples(self, images: Tensor) -> None:
+        """Forget `images`."""
+
+    def speed(self, step: int, images_per_second: float) -> None:
+        """Forget the speed."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,224 @@
+"""Checkpoints in the layout of the released SR3 and TFS-Diff (reference page, chapters 4 and 5).
+
+A checkpoint is the state dict of the whole diffusion: the network below `denoise_fn.`, and twelve
+float32 buffers with one value for each of T steps. The architecture is read off keys and shapes;
+whatever then differs from the network built of it, or from the released schedule, is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tfsdiff.diffusion import schedule
+from tfsdiff.errors import InputError
+from tfsdiff.nets import state_dict
+from tfsdiff.nets.conditional import ConditionalUNet, Gate
+from tfsdiff.params import Diffusion, UNet, validate
+from tfsdiff.tensors import CHANNELS, SOURCES
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a checkpoint does not say, but the released code.
+
+    Attributes:
+        condition_channels: of the network's input, beside the noisy image.
+        settings: the released training as settings of the member.
+    """
+
+    condition_channels: int
+    settings: dict[str, Any]
+
+    @property
+    def gate(self) -> tuple[Gate, int]:
+        """What the gate acts on, and how far it squeezes."""
+        return self.settings.get("tmfa", "none"), self.settings.get("tmfa_ratio", 1)
+
+
+LEARNING = {"process": "diffusion", "prediction": None, "noise_loss": "l1"}
+TFSDIFF = {
+    "base": "maximum",  # of no effect on eps
+    "tmfa": "all",
+    "tmfa_ratio": 4,
+    "psf": "released",
+    "psf_weight": 1.0,
+    "psf_mse": 0.0,
+    "psf_ssim": 1.0,
+    "psf_levels": "uniform",
+}
+FAMILIES = {
+    "tfsdiff": Family(SOURCES * CHANNELS, LEARNING | TFSDIFF),
+    "sr3": Family(CHANNELS, LEARNING),
+}
+NETWORK = "denoise_fn."
+OUTPUT = "res_block.block2.block.3.weight"  # the convolution that gives a residual unit its width
+BETA_START, BETA_END = 1e-6, 1e-2
+MOST_STEPS = 100_000
+TOLERANCE = 1e-6  # relative; float32 rounds by 6e-8, other schedules differ by far more
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Released:
+    """A checkpoint that was recognised.
+
+    Attributes:
+        weights: of the network, float32, keys without prefix.
+        unet, diffusion: what it is, as the sections of these names.
+    """
+
+    weights: dict[str, Tensor]
+    unet: UNet
+    diffusion: Diffusion
+
+
+def read(path: Path, method: str, groups: int | None = None) -> Released:
+    """Read and check the checkpoint `path` of `method`.
+
+    Args:
+        path: what the released code names `..._gen.pth`; unpickled as tensors alone.
+        method: a key of `FAMILIES`.
+        groups: of the group normalisation, which leave no trace in a checkpoint; None: as released.
+
+    Raises:
+        InputError: the file is damaged, or differs from the released layout in any way.
+    """
+    tensors = state_dict.load(path)
+    try:
+        weights = {k.removeprefix(NETWORK): v for k, v in tensors.items() if k.startswith(NETWORK)}
+        unet = recognise({k: tuple(v.shape) for k, v in weights.items()}, method, groups)
+        diffusion = _recognise_steps(
+            {k: v for k, v in tensors.items() if not k.startswith(NETWORK)}
+        )
+        for key, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise InputError(f"{key} holds values that are not finite")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    return Released(weights, unet, diffusion)
+
+
+def recognise(shapes: Shapes, method: str, groups: int | None = None) -> UNet:
+    """Read the architecture off the `shapes` of the network's tensors, and compare all of them.
+
+    Raises:
+        InputError: a tensor is missing, unknown or of another shape.
+    """
+    width, channels = _dimensions(shapes, "downs.0.weight", 4)[:2]
+    family = FAMILIES[method]
+    wanted = family.condition_channels + CHANNELS
+    if channels != wanted:
+        raise InputError(
+            f"the network takes {channels} channels, that of {method} {wanted}; "
+            "name the method that it was made for"
+        )
+    levels = _levels(shapes)
+    attend = [n for n, level in enumerate(levels) if f"downs.{level[0]}.attn.qkv.weight" in shapes]
+    tops = [_dimensions(shapes, f"downs.{level[0]}.{OUTPUT}", 4)[0] for level in levels]
+    blocks = len(levels[0])
+    narrow = method == "sr3" and blocks == 1  # the released SR3 from 64 to 512 pixels
+    groups = groups or (16 if narrow else 32)
+    if width % groups:
+        raise InputError(f"width {width} is no multiple of {groups} groups; say their --groups")
+    values = {
+        "width": width,
+        "multipliers": [top // max(width, 1) for top in tops],
+        "blocks": blocks,
+        "attention_level": attend[0] if attend else None,
+        "groups": groups,
+        "dropout": 0.0 if blocks == 1 else 0.2,
+        "initialisation": "orthogonal",
+    }
+    unet = validate(values, UNet, "the network cannot be built")
+    with torch.device("meta"):
+        network = ConditionalUNet(family.condition_channels, unet, *family.gate)
+    _compare(shapes, {key: tuple(t.shape) for key, t in network.state_dict().items()})
+    return unet
+
+
+def _levels(shapes: Shapes) -> list[list[int]]:
+    """Positions of the residual units in `downs`, level by level; a level ends by halving."""
+    levels: list[list[int]] = [[]]
+    for i in count(1):
+        if f"downs.{i}.conv.weight" in shapes:
+            levels.append([])
+        elif f"downs.{i}.{OUTPUT}" in shapes:
+            levels[-1].append(i)
+        else:
+            break
+    if not all(levels):
+        raise InputError("`downs` are not those of a released network: a level lacks its units")
+    return levels
+
+
+def _dimensions(shapes: Shapes, key: str, number: int) -> tuple[int, ...]:
+    if key not in shapes:
+        raise InputError(f"lacks {NETWORK}{key}; is it a checkpoint of this method?")
+    if len(shapes[key]) != number:
+        raise InputError(f"{NETWORK}{key} has {len(shapes[key])} dimensions, not {number}")
+    return shapes[key]
+
+
+def _compare(shapes: Shapes, expected: Shapes, prefix: str = NETWORK) -> None:
+    for word, keys in (
+        ("lacks", expected.keys() - shapes),
+        ("has unknown", shapes.keys() - expected),
+    ):
+        if keys:
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise InputError(f"{word} {prefix}{min(keys)}{more}")
+    for key, shape in expected.items():
+        if shapes[key] != shape:
+            raise InputError(f"{prefix}{key} has shape {shapes[key]}, not {shape}")
+
+
+def _recognise_steps(buffers: dict[str, Tensor]) -> Diffusion:
+    """Take T from the buffers, and hold all their values against the released schedule."""
+    steps = len(buffers["betas"]) if "betas" in buffers and buffers["betas"].ndim else 0
+    if not 1 <= steps <= MOST_STEPS:
+        raise InputError("lacks its noise schedule, the buffer betas")
+    settings = Diffusion(
+        steps=steps,
+        schedule="linear",
+        beta_start=BETA_START,
+        beta_end=BETA_END,
+        prediction="eps",
+    )
+    expected = schedule_buffers(schedule.make(settings))
+    _compare(*({k: tuple(v.shape) for k, v in one.items()} for one in (buffers, expected)), "")
+    for name, values in expected.items():
+        difference = (buffers[name].double() - values).abs()
+        if not (difference <= TOLERANCE * values.abs() + 1e-12).all():
+            raise InputError(
+                f"{name} is not that of {steps} steps of the released schedule, linear from "
+                f"{BETA_START:g} to {BETA_END:g}"
+            )
+    return settings
+
+
+def schedule_buffers(made: schedule.Schedule) -> dict[str, Tensor]:
+    """The twelve buffers of a released diffusion, by name: (T,) float64."""
+    alpha_bar, previous = made.alpha_bar[1:], made.alpha_bar[:-1]
+    alpha = alpha_bar / previous
+    beta, left, left_previous = 1 - alpha, 1 - alpha_bar, 1 - previous
+    variance = beta * left_previous / left
+    return {
+        "betas": beta,
+        "alphas_cumprod": alpha_bar,
+        "alphas_cumprod_prev": previous,
+        "sqrt_alphas_cumprod": alpha_bar.sqrt(),
+        "sqrt_one_minus_alphas_cumprod": left.sqrt(),
+        "log_one_minus_alphas_cumprod": left.log(),
+        "sqrt_recip_alphas_cumprod": (1 / alpha_bar).sqrt(),
+        "sqrt_recipm1_alphas_cumprod": (left / alpha_bar).sqrt(),
+        "posterior_variance": variance,
+        "posterior_log_variance_clipped": variance.clamp(min=1e-20).log(),
+        "posterior_mean_coef1": beta * previous.sqrt() / left,
+        "posterior_mean_coef2": left_previous * alpha.sqrt() / left,
+    }

@@ -1,0 +1,110 @@
+"""Draw several fusions of each group: their mean, their deviation, and whether it can be believed.
+
+Reads: the split, low-resolution sources, the fitted joint network, truth. Writes: a folder with
+GROUP.png (mean) and GROUP-deviation.png (`fusers.ensemble.picture`) a group, the calibration (CSV,
+in grey levels of 0..255; a value is one channel of one pixel), and its figure.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tfsdiff import backend, fusers, seeding
+from tfsdiff.data.dataset import batches, select
+from tfsdiff.data.images import read, to_8bit, to_unit, write_png
+from tfsdiff.errors import InputError
+from tfsdiff.files import replacing
+from tfsdiff.fusers.base import Fuser
+from tfsdiff.fusers.ensemble import Moments, moments, picture
+from tfsdiff.params import Compute, Sampling, Section, Uncertainty
+from tfsdiff.progress import progress
+from tfsdiff.report import plots
+from tfsdiff.report.calibration import calibrate, write_calibration
+from tfsdiff.report.names import LABELS
+from tfsdiff.stages import _cli
+from tfsdiff.stages._shown import spread
+from tfsdiff.tensors import Batch
+
+BINS = 20
+
+
+class Params(Section):
+    """What this stage may see."""
+
+    compute: Compute
+    sampling: Sampling
+    seed: int
+    uncertainty: Uncertainty
+
+
+def uncertainty(
+    params: Params,
+    *,
+    network: str,
+    scale: int,
+    split: Path,
+    low: Path,
+    truth: Path,
+    model: Path,
+    maps: Path,
+    out: Path,
+    figure: Path,
+) -> None:
+    """Write mean and deviation images to `maps`, the calibration to `out`, draw it to `figure`."""
+    member = fusers.load_member(model, backend.make(params.compute), params.sampling)
+    groups = spread(select(low, split, "test"), params.uncertainty.groups)
+    title = f"{LABELS.get(network, network)} ×{scale}"
+    parts = progress(list(batches(low, groups, params.sampling.batch)), title)
+    drawn = [_moments(params, member, batch) for batch in parts]
+    found = Moments(
+        torch.cat([part.mean for part in drawn]), torch.cat([part.deviation for part in drawn])
+    )
+    names = [group.group for group in groups]
+    error = found.mean - _truth(truth, names, found.mean)
+    calibration = calibrate(255 * found.deviation, 255 * error, BINS)
+    _write_maps(maps, names, found)
+    write_calibration(out, calibration)
+    example = plots.Example(
+        names[0],
+        to_8bit(found.mean[0]),
+        255 * found.pixel_deviation()[0].numpy(),
+        255 * error[0].square().mean(0).sqrt().numpy(),
+    )
+    count = f"{params.uncertainty.samples} samples of each of {len(names)} test images"
+    how = f"{params.sampling.sampler} with {params.sampling.steps} evaluations"
+    plots.calibration(calibration, example, figure, f"{title}: {count}, {how}")
+
+
+def _moments(params: Params, member: Fuser, batch: Batch) -> Moments:
+    def draw(sample: int) -> Tensor:
+        noise = [
+            seeding.generator(params.seed, "uncertainty", name, sample) for name in batch.groups
+        ]
+        return member.fuse(batch, noise)
+
+    return moments(draw, params.uncertainty.samples)
+
+
+def _truth(folder: Path, names: Sequence[str], like: Tensor) -> Tensor:
+    images = []
+    for name, one in zip(names, like, strict=True):
+        path = folder / f"{name}.png"
+        images.append(to_unit(read(path)))
+        if images[-1].shape != one.shape:
+            size = f"{one.shape[-1]} x {one.shape[-2]}"
+            raise InputError(f"{path}: is not of the fusion's size {size}; run `truth` again")
+    return torch.stack(images)
+
+
+def _write_maps(folder: Path, names: Sequence[str], found: Moments) -> None:
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for name, mean, deviation in zip(names, found.mean, found.pixel_deviation(), strict=True):
+            write_png(temporary / f"{name}.png", to_8bit(mean))
+            write_png(temporary / f"{name}-deviation.png", picture(deviation))
+
+
+if __name__ == "__main__":
+    _cli.run(uncertainty)
