@@ -11,7 +11,7 @@ class InputError(Exception):
     """
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 (not an error)
     """The system asked the process to end (SIGTERM), and what was done so far is saved."""
 
 
