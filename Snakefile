@@ -24,6 +24,7 @@ rule all:
         pipeline["figure2"].all_outputs(),
         pipeline["quality"].all_outputs(),
         pipeline["uncertainty"].all_outputs(),
+        pipeline["curves"].all_outputs(),
 
 
 rule ablations:

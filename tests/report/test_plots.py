@@ -9,10 +9,8 @@ import torch
 from PIL import Image
 
 from tfsdiff.diffusion.sample import SAMPLERS
-from tfsdiff.errors import InputError
 from tfsdiff.report import plots
 from tfsdiff.report.calibration import calibrate
-from tfsdiff.report.plots import curve
 from tfsdiff.report.quality import Point
 
 
@@ -107,24 +105,3 @@ def test_calibration_without_any_deviation_is_drawn(tmp_path):
     found = calibrate(torch.zeros(64), torch.zeros(64), 4)
     plots.calibration(found, example, tmp_path / "a.png", "t")
     assert (tmp_path / "a.png").exists()
-
-
-def test_curve_draws_losses_alone(tmp_path):
-    source = tmp_path / "curve.csv"
-    lines = [f"{i},{1 / i:.6g},1e-4,{0.5 if i % 5 == 0 else ''}" for i in range(1, 21)]
-    source.write_text("\n".join(["step,loss,learning_rate,validation_loss", *lines]) + "\n")
-    for name in ("a", "b"):
-        curve(source, tmp_path / f"{name}.png", "TFS-Diff ×4")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert size(tmp_path / "a.png") == (1600, 900)
-
-
-@pytest.mark.parametrize(
-    "text", [None, "", "step,loss\n", "step,loss\n1,x\n", "loss\n1\n", "a,b\n1,2\n"]
-)
-def test_a_curve_that_cannot_be_read_is_named(text, tmp_path):
-    source = tmp_path / "curve.csv"
-    if text is not None:
-        source.write_text(text)
-    with pytest.raises(InputError, match=r"curve\.csv: .*run train"):
-        curve(source, tmp_path / "a.png", "t")

@@ -17,6 +17,7 @@ EXTRA = {profile: ["data.input=somewhere"] for profile in ("paper", "official")}
 STAGES = [
     "acquire", "split", "prepare", "truth", "degrade", "train",
     "enlarge", "fuse", "sample", "evaluate", "table", "figure", "quality", "uncertainty",
+    "curves",
 ]  # fmt: skip
 
 

@@ -79,3 +79,18 @@ rule uncertainty:
         command=pipeline["uncertainty"].command,
     shell:
         "{params.command} > {log} 2>&1"
+
+
+rule curves:
+    input:
+        pipeline.inputs("curves"),
+    output:
+        pipeline["curves"].outputs,
+    log:
+        "results/logs/curves.log",
+    threads: pipeline.threads
+    params:
+        tracked=pipeline["curves"].tracked,
+        command=pipeline["curves"].command,
+    shell:
+        "{params.command} > {log} 2>&1"

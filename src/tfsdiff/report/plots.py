@@ -1,7 +1,5 @@
-"""Plots of trainings, of quality against evaluations, of calibration: the same bytes every time."""
+"""Plots of quality against evaluations, of calibration: the same bytes every time."""
 
-import csv
-import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from tfsdiff.errors import InputError
 from tfsdiff.report.calibration import Calibration
 from tfsdiff.report.figures import canvas
 from tfsdiff.report.quality import TOLERANCE_DB, Point
@@ -25,52 +22,6 @@ SAMPLERS = {  # name for readers, colour that the colour-blind can tell, marker
 QUALITY_METRICS = ("PSNR", "SSIM", "LPIPS")
 UNITS = {"PSNR": "PSNR ↑ [dB]", "SSIM": "SSIM ↑", "LPIPS": "LPIPS ↓"}
 GRID = {"color": "0.9", "linewidth": 0.5}
-
-
-def curve(source: Path, path: Path, title: str) -> None:
-    """Draw the losses of a training against its steps to the PNG file `path`.
-
-    Args:
-        source: CSV file with the columns `step` and `loss`; further columns whose name ends in
-            "loss" are drawn too, others are not. Empty fields are skipped.
-        path: where to.
-        title: shown above the curves.
-
-    Raises:
-        InputError: the file is missing or has no such columns.
-    """
-    lines = _read_curve(source)
-    with canvas(path, 1600, 900) as figure:
-        axes = figure.add_axes((0.09, 0.13, 0.88, 0.77))
-        for name, points in lines.items():
-            marker = "o" if len(points) < 60 else ""
-            axes.plot(*zip(*points, strict=True), marker=marker, ms=2.5, lw=1.2, label=name)
-        if all(value > 0 for points in lines.values() for _, value in points):
-            axes.set_yscale("log")
-        axes.set(xlabel="step", ylabel="loss", title=title)
-        axes.grid(which="both", color="0.9", linewidth=0.5)
-        axes.legend(frameon=False)
-
-
-def _read_curve(source: Path) -> dict[str, list[tuple[int, float]]]:
-    """Losses of a CSV file: {column: [(step, value), ...]} of the values that are finite."""
-    try:
-        with source.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        names = [name for name in (rows[0] if rows else ()) if name.endswith("loss")]
-        points = {
-            name: [(int(row["step"]), float(row[name])) for row in rows if row[name]]
-            for name in names
-        }
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror}); run train") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{source}: no training curve ({error!r}); run train again") from None
-    if not points.get("loss"):
-        raise InputError(f"{source}: no losses in it; run train again")
-    return {
-        name: [point for point in line if math.isfinite(point[1])] for name, line in points.items()
-    }
 
 
 def quality(points: Sequence[Point], full: Point, path: Path, title: str) -> None:
