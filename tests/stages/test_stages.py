@@ -2,12 +2,16 @@
 
 import csv
 import json
+import subprocess
+import sys
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from safetensors.torch import load_file
 
 from tfsdiff.compose import compose
 from tfsdiff.data.groups import read_manifest
@@ -259,3 +263,24 @@ def test_uncertainty_has_maps_and_a_calibration_of_their_errors(folder):
     assert int(last["values"]) == len(names) * 16 * 16 * 3
     errors = [maps[name].astype(float) - read(folder / f"truth/{name}.png") for name in names]
     assert float(last["rmse"]) == pytest.approx(np.sqrt(np.mean(np.square(errors))), abs=0.3)
+
+
+@pytest.mark.slow
+def test_train_runs_itself_in_as_many_processes_as_it_is_told(folder, tmp_path):
+    """By torchrun, through the command of dvc.yaml; the batch is shared, the result that of one."""
+    values = VALUES | {"train": VALUES["train"] | {"processes": 2}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
+    out = tmp_path / "models/tfsdiff"
+    command = [
+        sys.executable, "-m", "tfsdiff.stages.train", "--network", "tfsdiff", "--scale", "2",
+        "--split", folder / "split.csv", "--low", folder / "lr", "--high", folder / "hr",
+        "--truth", folder / "truth", "--checkpoints", tmp_path / "checkpoints",
+        "--speeds", tmp_path / "speed.json", "--live", tmp_path / "live", "--out", out,
+        "--params", tmp_path / "params.yaml",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    two, one = (load_file(at / "weights.safetensors") for at in (out, folder / "models/tfsdiff"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=1e-3)
+    assert not (tmp_path / "checkpoints").exists()
