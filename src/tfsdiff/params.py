@@ -167,6 +167,7 @@ class Uncertainty(Section):
     scales: tuple[Count, ...]
     samples: Annotated[int, Field(ge=2)]  # fusions a group
     groups: Count  # test groups drawn
+    evaluations: Count  # to draw one: as many as images need may leave fusions all alike
 
 
 Params = TypeVar("Params", bound=Section)

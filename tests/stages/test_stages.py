@@ -244,7 +244,7 @@ def test_quality_refuses_what_cannot_be_drawn(folder, tmp_path):
 
 def test_uncertainty_has_maps_and_a_calibration_of_their_errors(folder):
     names = [p.group for p in read_split(folder / "split.csv") if p.part == "test"]
-    wanted = {"scales": [2], "samples": 3, "groups": 99}
+    wanted = {"scales": [2], "samples": 3, "groups": 99, "evaluations": 2}
     outs = [folder / name for name in ("uncertain", "certain")]
     for out in outs:
         uncertainty.uncertainty(

@@ -53,10 +53,11 @@ def uncertainty(
     figure: Path,
 ) -> None:
     """Write mean and deviation images to `maps`, the calibration to `out`, draw it to `figure`."""
-    member = fusers.load_member(model, backend.make(params.compute), params.sampling)
+    sampling = params.sampling.model_copy(update={"steps": params.uncertainty.evaluations})
+    member = fusers.load_member(model, backend.make(params.compute), sampling)
     groups = spread(select(low, split, "test"), params.uncertainty.groups)
     title = f"{LABELS.get(network, network)} ×{scale}"
-    parts = progress(list(batches(low, groups, params.sampling.batch)), title)
+    parts = progress(list(batches(low, groups, sampling.batch)), title)
     drawn = [_moments(params, member, batch) for batch in parts]
     found = Moments(
         torch.cat([part.mean for part in drawn]), torch.cat([part.deviation for part in drawn])
@@ -73,7 +74,7 @@ def uncertainty(
         255 * error[0].square().mean(0).sqrt().numpy(),
     )
     count = f"{params.uncertainty.samples} samples of each of {len(names)} test images"
-    how = f"{params.sampling.sampler} with {params.sampling.steps} evaluations"
+    how = f"{sampling.sampler} with {sampling.steps} evaluations"
     plots.calibration(calibration, example, figure, f"{title}: {count}, {how}")
 
 
