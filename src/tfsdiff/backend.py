@@ -53,7 +53,7 @@ def make(compute: Compute) -> Backend:
     In a process of `torchrun`, `cuda` is the GPU of its local rank.
 
     Raises:
-        InputError: this machine has no such device, or is slower with that precision than without.
+        InputError: this machine has no such device, or is slower with that choice than without.
     """
     torch.set_num_threads(compute.threads)
     if compute.device == "cpu":  # its kernels are deterministic, and saying so costs a second
@@ -62,7 +62,12 @@ def make(compute: Compute) -> Backend:
                 "compute.precision: this CPU has no instructions for bfloat16 (AVX512-BF16 or "
                 "AMX), which makes it slower than float32; set compute.precision=float32"
             )
-        return Backend(torch.device("cpu"), compute.precision, compute.compile)
+        if compute.compile:
+            raise InputError(
+                "compute.compile: compiled networks are slower than eager ones on a CPU "
+                "(benchmarks/training.py); set compute.compile=false"
+            )
+        return Backend(torch.device("cpu"), compute.precision)
     if not torch.cuda.is_available():
         raise InputError("compute.device: this machine has no CUDA device; set compute.device=cpu")
     torch.use_deterministic_algorithms(compute.deterministic, warn_only=True)

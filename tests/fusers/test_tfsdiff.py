@@ -9,6 +9,7 @@ from tfsdiff.data.degrade import enlarge
 from tfsdiff.errors import InputError
 from tfsdiff.fusers import build
 from tfsdiff.fusers.base import Examples, Recipe
+from tfsdiff.nets import conditional
 from tfsdiff.params import Sampling
 from tfsdiff.training.recipe import Silence
 
@@ -87,3 +88,20 @@ def test_odd_sizes_and_batches(
     alone = Sampling(sampler="ddim", steps=2, spacing="time", batch=1)
     member.sampling = alone
     torch.testing.assert_close(member.fuse(data.low, generators(4)), fused, atol=1e-4, rtol=0)
+
+
+def test_restoring_draws_no_first_weights(
+    examples: Callable[..., Examples],
+    brief: Recipe,
+    sampling: Sampling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They take seconds for the published network, and would be overwritten at once."""
+    member, data = build("tfsdiff", PAPER, 2, sampling), examples(scale=2)
+    member.fit(data, data, brief, CPU, Silence())
+    drawn = []
+    monkeypatch.setattr(conditional, "initialise", lambda *given: drawn.append(given))
+    other = build("tfsdiff", PAPER, 2, sampling)
+    other.restore(*member.state(), CPU)
+    assert not drawn
+    assert torch.equal(*(m.fuse(data.low, generators(4)) for m in (member, other)))

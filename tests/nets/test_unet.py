@@ -2,7 +2,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from tfsdiff.nets.blocks import NoiseEmbedding, SelfAttention
+from tfsdiff.nets.blocks import GroupNorm, NoiseEmbedding, SelfAttention
 from tfsdiff.nets.conditional import new_network
 from tfsdiff.nets.gate import SqueezeExcitation
 from tfsdiff.nets.unet import multiple
@@ -100,6 +100,14 @@ def test_noise_embedding() -> None:
     frequencies = 10.0 ** -torch.arange(4)
     torch.testing.assert_close(embedded[0, :4], torch.sin(0.3 * frequencies))
     torch.testing.assert_close(embedded[1, 4:], torch.cos(frequencies))
+
+
+def test_normalisation_learns_in_float32() -> None:
+    x, layer = torch.randn(2, 8, 3, 4).bfloat16(), GroupNorm(2, 8)
+    expected = torch.nn.functional.group_norm(x.float(), 2)
+    torch.testing.assert_close(layer.train()(x), expected)  # of float32 too
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer.eval()(x).dtype == torch.bfloat16  # a CPU draws images faster that way
 
 
 def test_attention_written_out() -> None:

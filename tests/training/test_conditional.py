@@ -204,9 +204,10 @@ def test_first_guess_is_coloured_like_the_last_image(base: str) -> None:
     torch.testing.assert_close(guess[:, 0] - guess[:, 1], functional[:, 0] - functional[:, 1])
 
 
-def test_state_round_trip(unet: UNet, diffusion: Diffusion) -> None:
+@pytest.mark.parametrize("seed", [2, None])
+def test_state_round_trip(seed: int | None, unet: UNet, diffusion: Diffusion) -> None:
     model = placed(FULL, unet, diffusion)
-    other = ConditionalDiffusion(FULL, unet, diffusion, seed=2)
+    other = ConditionalDiffusion(FULL, unet, diffusion, seed)
     other.restore(model.state(), CPU)
     condition, sampling = (
         torch.rand(1, 9, 8, 8),

@@ -64,6 +64,6 @@ class Diffusing(Member):
         """Take back what `state` gave, to compute by `backend`."""
         unet = validate(values.get("unet"), UNet, "unet")
         diffusion = validate(values.get("diffusion"), Diffusion, "diffusion")
-        model = ConditionalDiffusion(self.design(diffusion), unet, diffusion, seed=0)
+        model = ConditionalDiffusion(self.design(diffusion), unet, diffusion)
         model.restore(tensors, backend)
         self._model, self._recipe = model, values

@@ -39,6 +39,14 @@ class ConditionalUNet(UNet):
         return super().forward(x, level)
 
 
+def network_without_weights(
+    condition_channels: int, settings: UNetParams, gate: Gate, ratio: int
+) -> ConditionalUNet:
+    """Make a network on the device `meta`, in evaluation mode: `to_empty` gives it memory."""
+    with torch.device("meta"):
+        return ConditionalUNet(condition_channels, settings, gate, ratio).eval()
+
+
 def new_network(
     condition_channels: int,
     settings: UNetParams,
@@ -52,9 +60,8 @@ def new_network(
     zero, where it would otherwise be noise of the size of the image and more.
     """
     # Built without memory first: torch's own initialisation would draw from its global generator.
-    with torch.device("meta"):
-        network = ConditionalUNet(condition_channels, settings, gate, ratio)
+    network = network_without_weights(condition_channels, settings, gate, ratio)
     initialise(network.to_empty(device="cpu"), settings.initialisation, generator)
     if settings.initialisation == "kaiming":
         nn.init.zeros_(network.final_conv.block[-1].weight)
-    return network.eval()
+    return network

@@ -10,7 +10,13 @@ from tfsdiff.backend import Backend
 from tfsdiff.diffusion import process, schedule
 from tfsdiff.diffusion.sample import SAMPLERS
 from tfsdiff.errors import InputError
-from tfsdiff.nets.conditional import IMAGE_CHANNELS, ConditionalUNet, Gate, new_network
+from tfsdiff.nets.conditional import (
+    IMAGE_CHANNELS,
+    ConditionalUNet,
+    Gate,
+    network_without_weights,
+    new_network,
+)
 from tfsdiff.nets.unet import multiple
 from tfsdiff.params import Diffusion, Sampling, UNet
 from tfsdiff.seeding import generator
@@ -48,19 +54,23 @@ class Stack:
 
 
 class ConditionalDiffusion:
-    """A network that draws an image in [0, 1] given a condition in [0, 1] of the same size."""
+    """A network that draws an image in [0, 1] given a condition in [0, 1] of the same size.
 
-    def __init__(self, design: Design, unet: UNet, diffusion: Diffusion, seed: int) -> None:
+    Its first weights are drawn by `seed`; without one it has no weights until `restore`.
+    """
+
+    def __init__(
+        self, design: Design, unet: UNet, diffusion: Diffusion, seed: int | None = None
+    ) -> None:
         self.design = design
         self.unet = unet
         self.schedule = schedule.make(diffusion)
         self.backend: Backend | None = None  # until weights are placed somewhere
-        self.network: ConditionalUNet = new_network(
-            design.condition_channels,
-            unet,
-            design.gate,
-            design.gate_ratio,
-            generator(seed, "weights"),
+        shape = design.condition_channels, unet, design.gate, design.gate_ratio
+        self.network: ConditionalUNet = (
+            network_without_weights(*shape)
+            if seed is None
+            else new_network(*shape, generator(seed, "weights"))
         )
 
     def fit(
@@ -170,6 +180,7 @@ class ConditionalDiffusion:
         Raises:
             InputError: names or shapes are not those of this network.
         """
+        self.network.to_empty(device=backend.device)
         try:
             self.network.load_state_dict(tensors)
         except RuntimeError as error:

@@ -1,0 +1,138 @@
+"""What the benchmarks of networks share: sizes, clocks, and the best that this machine can do."""
+
+import argparse
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tfsdiff import backend, fusers
+from tfsdiff.backend import Backend
+from tfsdiff.compose import compose
+from tfsdiff.errors import InputError
+from tfsdiff.params import Compute, Diffusion, Precision, Train, UNet, validate
+from tfsdiff.training.conditional import Design
+
+CONF = Path(__file__).parents[1] / "workflow" / "conf"
+SIZES = {  # overrides of the parameters
+    "small": ["profile=demo"],
+    "wide": ["profile=demo", "unet.width=32"],
+    "paper": ["profile=paper", "data.input=none"],
+}
+TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Model:
+    """TFS-Diff as the parameters of a profile describe it."""
+
+    design: Design
+    unet: UNet
+    diffusion: Diffusion
+    train: Train
+
+
+def arguments(
+    description: str, pixels: int, batch: int | None = None, batches: Sequence[int] = ()
+) -> argparse.ArgumentParser:
+    """Options that all benchmarks of networks have; `batch` is one number or a list of several."""
+    parser = argparse.ArgumentParser(description=description)
+    add = parser.add_argument
+    add("--size", choices=SIZES, default="small", help="width 16, width 32, or the published one")
+    add("--device", choices=("cpu", "cuda"), default="cpu")
+    add("--threads", type=int, default=1, help="of the CPU")
+    add("--pixels", type=int, default=pixels, help="side of the images")
+    several = {"nargs": "+", "default": list(batches)} if batches else {"default": batch}
+    add("--batch", type=int, help="images at a time", **several)
+    add("--repeats", type=int, default=5, help="the best of so many counts")
+    return parser
+
+
+def model(size: str) -> Model:
+    """Sections of the parameters of `size`."""
+    values = compose(SIZES[size], CONF)
+    unet, diffusion, train = (
+        validate(values[name], section, name)
+        for name, section in (("unet", UNet), ("diffusion", Diffusion), ("train", Train))
+    )
+    design = fusers.build("tfsdiff", values["zoo"]["tfsdiff"], 4).design(diffusion)
+    return Model(design, unet, diffusion, train)
+
+
+def make_backend(device: str, threads: int, precision: Precision = "float32") -> Backend:
+    """Backend of the pipeline; on a GPU the fastest kernels, as in the profile paper."""
+    values = {"device": device, "threads": threads, "precision": precision, "compile": False}
+    try:
+        return backend.make(Compute(**values, deterministic=device == "cpu"))
+    except InputError as error:
+        sys.exit(str(error))
+
+
+def clock(device: torch.device) -> float:
+    """Seconds on a clock, when the device has done all that it was told.
+
+    One thread of a CPU is timed by the processor's time, which other work disturbs less.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif torch.get_num_threads() == 1:
+        return time.process_time()
+    return time.perf_counter()
+
+
+def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
+    """Shortest of some calls, each until the device has done it."""
+    times = []
+    for _ in range(repeats):
+        start = clock(device)
+        call()
+        times.append(clock(device) - start)
+    return min(times)
+
+
+def peak_operations(device: torch.device, precision: Precision) -> float:
+    """Operations a second of a large matrix product: what the device can do at best."""
+    side = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(side, side, device=device).to(TYPES[precision]) for _ in range(2))
+    # Convolutions in float32 may use TF32 on a GPU, by PyTorch's default; so may this product then.
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+    best = seconds(lambda: a @ b, device, 10)
+    torch.backends.cuda.matmul.allow_tf32 = before
+    return 2 * side**3 / best
+
+
+def bandwidth(device: torch.device) -> float:
+    """Bytes a second that a copy reads and writes, beyond all caches."""
+    x = torch.ones((1024 if device.type == "cuda" else 128) * MIB // 4, device=device)
+    y = torch.empty_like(x)
+    return 2 * x.nbytes / seconds(lambda: y.copy_(x), device, 5)
+
+
+def forget_peak(device: torch.device) -> None:
+    """Let `peak_memory` begin anew; on a CPU Linux alone can do so."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+def peak_memory(device: torch.device) -> float:
+    """Largest memory so far in MiB: of all tensors on a GPU, of the whole process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / MIB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def describe(device: torch.device, threads: int) -> str:
+    """Name of the device."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"

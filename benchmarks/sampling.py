@@ -1,0 +1,93 @@
+"""Seconds an image and peak memory of TFS-Diff's samplers.
+
+    python benchmarks/sampling.py [--size small|wide|paper] [--device cpu|cuda] [--evaluations 2 16]
+
+Images are drawn as `tfsdiff fuse` and the stage `fuse` draw them. The floor is the operations of
+that many evaluations of the network (two a multiplication and addition) at the rate of a large
+matrix product in the same precision, measured in the same run.
+"""
+
+from dataclasses import replace
+
+import torch
+from measuring import (
+    Model,
+    arguments,
+    describe,
+    forget_peak,
+    make_backend,
+    model,
+    peak_memory,
+    peak_operations,
+    seconds,
+)
+from torch.utils.flop_counter import FlopCounterMode
+
+from tfsdiff.backend import Backend
+from tfsdiff.diffusion.sample import SAMPLERS
+from tfsdiff.params import Sampling
+from tfsdiff.training.conditional import ConditionalDiffusion
+
+
+def main() -> None:
+    """Draw by each sampler, in each number of evaluations and size of the batch."""
+    parser = arguments(__doc__.splitlines()[0], pixels=64, batches=(1, 4))
+    add = parser.add_argument
+    add("--precision", choices=("float32", "bfloat16"), default="float32")
+    add("--compile", action="store_true", help="by torch.compile")
+    add("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
+    add("--evaluations", nargs="+", type=int, default=[2, 16], help="of the network, an image")
+    given = parser.parse_args()
+    found = model(given.size)
+    plain = make_backend(given.device, given.threads, given.precision)
+    backend = replace(plain, compiled=given.compile)
+    peak = peak_operations(backend.device, given.precision)
+    drawn = restored(found, make_backend(given.device, given.threads, given.precision))
+    with FlopCounterMode(display=False) as counter:
+        draw(drawn, 1, given.pixels, "ddim", 1)
+    operations = counter.get_total_flops()
+    print(
+        f"TFS-Diff {given.size}, {given.pixels} x {given.pixels} pixels, {given.precision}"
+        f"{', compiled' if given.compile else ''}; "
+        f"{describe(backend.device, given.threads)}; best of {given.repeats}\n"
+        f"an evaluation: {operations / 1e9:.2f} GFLOP an image; matrix product "
+        f"{peak / 1e9:.0f} GFLOP/s\n"
+        "sampler    evaluations  batch  s an image  x floor  peak MiB"
+    )
+    drawn = restored(found, backend)
+    for batch in given.batch:
+        draw(drawn, batch, given.pixels, "ddim", 1)  # compiles, chooses kernels
+        for count in given.evaluations:
+            for sampler in given.samplers:
+                forget_peak(backend.device)
+                time = seconds(
+                    lambda how=(batch, given.pixels, sampler, count): draw(drawn, *how),
+                    backend.device,
+                    given.repeats,
+                )
+                image, floor = time / batch, count * operations / peak
+                print(
+                    f"{sampler:12s}{count:10d}{batch:7d}{image:12.4f}{image / floor:9.1f}"
+                    f"{peak_memory(backend.device):10.0f}"
+                )
+
+
+def restored(found: Model, backend: Backend) -> ConditionalDiffusion:
+    """A model with first weights, ready to draw; what it draws does not matter here."""
+    first = ConditionalDiffusion(found.design, found.unet, found.diffusion, seed=0)
+    first.restore(first.state(), backend)
+    return first
+
+
+def draw(
+    drawn: ConditionalDiffusion, batch: int, pixels: int, sampler: str, evaluations: int
+) -> torch.Tensor:
+    """Draw a batch of images."""
+    condition = torch.full((batch, drawn.design.condition_channels, pixels, pixels), 0.5)
+    generators = [torch.Generator().manual_seed(i) for i in range(batch)]
+    how = Sampling(sampler=sampler, steps=evaluations, spacing="time", batch=batch)
+    return drawn.sample(condition, generators, how)
+
+
+if __name__ == "__main__":
+    main()
