@@ -34,6 +34,7 @@ from tfsdiff.stages import (
     truth,
     uncertainty,
 )
+from tfsdiff.stages._live import LiveLog
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
 VALUES = compose(
@@ -284,3 +285,11 @@ def test_train_runs_itself_in_as_many_processes_as_it_is_told(folder, tmp_path):
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=1e-3)
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_log_in_a_repository_without_a_commit_names_the_cure(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"make a first commit, .*git commit --allow-empty"):
+        LiveLog(tmp_path / "live", tmp_path / "speed.json")

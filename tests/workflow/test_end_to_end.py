@@ -49,6 +49,8 @@ def project(root, tmp_path_factory):
             shutil.copy(source, folder / name)
     made = Project(folder)
     made.run("git", "init", "--quiet")
+    author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
+    made.run("git", *author, "commit", "--quiet", "--allow-empty", "--message", "Start")
     made.run("dvc", "init", "--quiet")
     shutil.copy(root / ".dvcignore", folder / ".dvcignore")
     (folder / ".gitignore").write_text("/data/\n/results/\n/.snakemake/\n")

@@ -10,6 +10,7 @@ from typing import Self
 from torch import Tensor
 
 from tfsdiff.data.images import to_8bit
+from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
 
 
@@ -23,15 +24,23 @@ class LiveLog:
     """
 
     def __init__(self, folder: Path, speeds: Path) -> None:
-        from dvclive import Live  # takes a second: no other stage should wait for it
+        # Takes a second: no other stage should wait for it.
+        from dvclive import Live
+        from scmrepo.exceptions import SCMError
 
-        self._live = Live(
-            dir=str(folder),
-            report=None,
-            save_dvc_exp=False,  # DVC runs the stage, not the stage DVC
-            dvcyaml=None,
-            monitor_system=False,
-        )
+        try:
+            self._live = Live(
+                dir=str(folder),
+                report=None,
+                save_dvc_exp=False,  # DVC runs the stage, not the stage DVC
+                dvcyaml=None,
+                monitor_system=False,
+            )
+        except SCMError as error:
+            raise InputError(
+                f"DVCLive cannot use this git repository ({error}); make a first commit, for "
+                "example by `git commit --allow-empty -m Start`"
+            ) from None
         self._speeds = speeds
 
     def __enter__(self) -> Self:
