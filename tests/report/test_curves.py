@@ -50,4 +50,4 @@ def test_figure_is_the_same_bytes_and_shows_every_network(tmp_path: Path) -> Non
     draw_curves((2, 4), without, tmp_path / "less.png")
     assert (tmp_path / "less.png").read_bytes() != (tmp_path / "one.png").read_bytes()
     with Image.open(tmp_path / "one.png") as image:
-        assert image.width == 2 * 760 + 420
+        assert image.width == 2 * 760 + 480

@@ -46,7 +46,7 @@ def draw_curves(scales: Sequence[int], lines: Mapping[tuple[str, int], Lines], p
         lines: the curves of each (panel, scale).
         path: where to.
     """
-    width, height = 760 * len(scales) + 420, 620 * len(PANELS)
+    width, height = 760 * len(scales) + 480, 620 * len(PANELS)
     networks = list(dict.fromkeys(network for found in lines.values() for network in found))
     with canvas(path, width, height) as figure:
         grid = figure.subplots(len(PANELS), len(scales), squeeze=False, sharex=True)
@@ -67,7 +67,7 @@ def draw_curves(scales: Sequence[int], lines: Mapping[tuple[str, int], Lines], p
             fontsize=7,
         )
         figure.subplots_adjust(
-            left=110 / width, right=right, bottom=0.09, top=0.95, wspace=0.24, hspace=0.08
+            left=170 / width, right=right, bottom=0.09, top=0.95, wspace=0.24, hspace=0.08
         )
 
 

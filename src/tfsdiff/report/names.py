@@ -1,6 +1,7 @@
 """Names for readers: of the rows of the tables, and of the tables."""
 
 LABELS = {
+    "sr3": "SR3",
     "tfsdiff": "TFS-Diff",
     "tfsdiff_no_tmfa": "w/o TMFA",
     "tfsdiff_no_psf": "w/o PSF",
