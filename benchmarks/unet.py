@@ -32,8 +32,8 @@ from measuring import (
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tfsdiff.backend import has_bfloat16
-from tfsdiff.nets.conditional import IMAGE_CHANNELS, ConditionalUNet, new_network
+from tfsdiff.backend import Backend, has_bfloat16
+from tfsdiff.nets.conditional import IMAGE_CHANNELS, network_without_weights, new_network
 from tfsdiff.params import Precision
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -59,9 +59,8 @@ class Variant:
 
     def run(self, network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         """Evaluate."""
-        kind = inputs[0].device.type
-        enabled = self.precision == "bfloat16"
-        with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=enabled):
+        backend = Backend(inputs[0].device, self.precision)
+        with torch.inference_mode(), backend.autocast():
             return network(*inputs)
 
 
@@ -137,9 +136,9 @@ def count(found: Model, batch: int, pixels: int) -> tuple[int, int, int]:
 
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         design = found.design
-        network = ConditionalUNet(
+        network = network_without_weights(
             design.condition_channels, found.unet, design.gate, design.gate_ratio
-        ).eval()
+        )
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.register_forward_hook(add)

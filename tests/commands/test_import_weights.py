@@ -8,6 +8,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
+import released_layout as layout
 from tfsdiff import fusers
 from tfsdiff.backend import CPU
 from tfsdiff.commands import main
@@ -16,8 +17,6 @@ from tfsdiff.fusers import released
 from tfsdiff.params import Sampling
 from tfsdiff.seeding import generator
 from tfsdiff.tensors import Batch
-
-from .. import released_layout as layout
 
 STEPS = 6
 HEIGHT, WIDTH = 9, 12

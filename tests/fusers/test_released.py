@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
+import released_layout as layout
 from tfsdiff import fusers
 from tfsdiff.backend import CPU
 from tfsdiff.diffusion import schedule
 from tfsdiff.fusers import released
 from tfsdiff.nets.conditional import ConditionalUNet
 from tfsdiff.params import Diffusion, Sampling, UNet
-
-from .. import released_layout as layout
 
 DEEP = UNet(
     width=64,
