@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from tfsdiff import backend, fusers
+from tfsdiff import backend, zoo
 from tfsdiff.backend import Backend
 from tfsdiff.compose import compose
 from tfsdiff.errors import InputError
@@ -61,7 +61,7 @@ def model(size: str) -> Model:
         validate(values[name], section, name)
         for name, section in (("unet", UNet), ("diffusion", Diffusion), ("train", Train))
     )
-    design = fusers.build("tfsdiff", values["zoo"]["tfsdiff"], 4).design(diffusion)
+    design = zoo.build("tfsdiff", values["zoo"]["tfsdiff"], 4).design(diffusion)
     return Model(design, unet, diffusion, train)
 
 

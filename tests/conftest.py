@@ -1,9 +1,17 @@
 """Fixtures shared by all tests."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+
+import tiny
+from tfsdiff.data.degrade import reduce
+from tfsdiff.params import Sampling
+from tfsdiff.tensors import Batch
+from tfsdiff.zoo.base import Examples, Recipe
 
 from . import torchvision_hook
 
@@ -24,3 +32,50 @@ def shared() -> Path:
 def rng() -> torch.Generator:
     """A seeded generator, the same for every test."""
     return torch.Generator().manual_seed(20240901)
+
+
+def smooth_batch(count: int, pixels: int, seed: int) -> Batch:
+    """Two grey sources and a coloured one; the truth is their maximum."""
+    noise = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count * 3, 3, 5, 5, generator=noise)
+    sources = torch.nn.functional.interpolate(coarse, (pixels, pixels), mode="bilinear")
+    sources = sources.view(count, 3, 3, pixels, pixels)
+    sources[:, :2] = sources[:, :2, :1]
+    return Batch(tuple(f"g{i}" for i in range(count)), sources, sources.amax(1))
+
+
+@pytest.fixture
+def examples() -> Callable[[int, int], Examples]:
+    """Make examples at a scale from a seed."""
+
+    def make(scale: int, seed: int = 0, pixels: int = 16) -> Examples:
+        high = smooth_batch(4, pixels, seed)
+        return Examples(high, Batch(high.groups, reduce(high.sources, scale)))
+
+    return make
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    train = tiny.TRAIN.model_copy(
+        update={
+            "steps": 30,
+            "learning_rate": 1e-2,
+            "ema_decay": 0.8,
+            "augment": "none",
+            "checkpoint_steps": 20,
+            "validation_steps": 30,
+        }
+    )
+    return Recipe(1, tmp_path / "checkpoints", tiny.UNET, tiny.DIFFUSION, train)
+
+
+@pytest.fixture
+def brief(recipe: Recipe) -> Recipe:
+    """A recipe of two steps, where it does not matter how much is learned."""
+    return replace(recipe, train=recipe.train.model_copy(update={"steps": 2}))
+
+
+@pytest.fixture
+def sampling() -> Sampling:
+    return Sampling(sampler="ddim", steps=2, spacing="time", batch=3)

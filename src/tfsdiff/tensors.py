@@ -18,13 +18,17 @@ class Batch:
         sources: (B, 3 sources, 3 channels, H, W) in [0, 1]; the sources are anatomical 1,
             anatomical 2 and functional, each as RGB (grey images have three equal channels).
         truth: (B, 3, H, W) in [0, 1], the fused ground truth, where there is one.
+        modalities: of the three sources of each group, as in a manifest; empty where unknown.
     """
 
     groups: tuple[str, ...]
     sources: Tensor
     truth: Tensor | None = None
+    modalities: tuple[tuple[str, str, str], ...] = ()
 
     def __post_init__(self) -> None:
+        if len(self.modalities) not in (0, len(self.groups)):
+            raise ValueError(f"{len(self.modalities)} modalities for {len(self.groups)} groups")
         if self.sources.ndim != 5 or self.sources.shape[1:3] != (SOURCES, CHANNELS):
             raise ValueError(f"sources must be (B, 3, 3, H, W), not {tuple(self.sources.shape)}")
         if len(self.groups) != len(self.sources):
@@ -43,6 +47,30 @@ class Batch:
         """Copy of this batch on `device`."""
         truth = None if self.truth is None else self.truth.to(device)
         return replace(self, sources=self.sources.to(device), truth=truth)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Registered pairs of an anatomical image (MR) with another one, all of one size.
+
+    Attributes:
+        names: one a pair.
+        images: (N, 2 images, 3 channels, H, W) in [0, 1]; MR first, then CT, PET or SPECT; grey
+            images have three equal channels.
+    """
+
+    names: tuple[str, ...]
+    images: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 5 or self.images.shape[1:3] != (2, CHANNELS):
+            raise ValueError(f"images must be (N, 2, 3, H, W), not {tuple(self.images.shape)}")
+        if len(self.names) != len(self.images):
+            raise ValueError(f"{len(self.names)} names for {len(self.images)} pairs")
+        check_unit_range(self.images, "images")
+
+    def __len__(self) -> int:
+        return len(self.names)
 
 
 def check_unit_range(images: Tensor, name: str) -> None:

@@ -10,15 +10,15 @@ import yaml
 from PIL import Image
 
 import tiny
-from tfsdiff import fusers
+from tfsdiff import zoo
 from tfsdiff.backend import CPU
 from tfsdiff.commands import _members, main
 from tfsdiff.data.degrade import enlarge
 from tfsdiff.data.images import read, to_8bit, to_unit
-from tfsdiff.fusers.base import Examples, Fuser
-from tfsdiff.fusers.ensemble import GAIN
 from tfsdiff.tensors import Batch
 from tfsdiff.training.recipe import Recipe, Silence
+from tfsdiff.zoo.base import Examples, Fuser
+from tfsdiff.zoo.ensemble import GAIN
 
 ZOO = Path(__file__).resolve().parents[2] / "workflow" / "conf" / "zoo"
 HEIGHT, WIDTH = 13, 18
@@ -43,16 +43,16 @@ def inputs(tmp_path, pictures):
 
 def store(folder, name, scale, settings):
     """A network as the train stage leaves it, but trained for one step only."""
-    member = fusers.build(name, settings, scale)
-    recipe = Recipe(tiny.UNET, DIFFUSION, TRAIN, 1, folder / "checkpoints")
+    member = zoo.build(name, settings, scale)
+    recipe = Recipe(1, folder / "checkpoints", tiny.UNET, DIFFUSION, TRAIN)
     torch.manual_seed(0)
     low = Batch(("g",), torch.rand(1, 3, 3, 8, 8))
     high = Batch(
         ("g",), torch.rand(1, 3, 3, 8 * scale, 8 * scale), torch.rand(1, 3, 8 * scale, 8 * scale)
     )
-    examples = Examples(low, high)
+    examples = Examples(high, low)
     member.fit(examples, examples, recipe, CPU, Silence())
-    fusers.save_member(folder / name, name, member)
+    zoo.save_member(folder / name, name, member)
     return folder / name
 
 
@@ -246,7 +246,7 @@ def test_what_a_member_refuses_is_one_line(inputs, tmp_path, capsys, monkeypatch
     def refuse(self, batch, generators):
         raise ValueError("too small")
 
-    monkeypatch.setattr(fusers.ZOO["mean"], "fuse", refuse)
+    monkeypatch.setattr(zoo.ZOO["mean"], "fuse", refuse)
     out = tmp_path / "fused.png"
     assert "error: mean: too small" in refused(capsys, line(inputs, out), out)
 
@@ -309,7 +309,7 @@ def test_an_interrupt_ends_with_130(inputs, tmp_path, capsys, monkeypatch):
     def interrupt(self, batch, generators):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fusers.ZOO["mean"], "fuse", interrupt)
+    monkeypatch.setattr(zoo.ZOO["mean"], "fuse", interrupt)
     assert main(line(inputs, tmp_path / "fused.png")) == 130
     assert capsys.readouterr().err == "interrupted\n"
 

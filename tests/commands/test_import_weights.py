@@ -9,14 +9,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import released_layout as layout
-from tfsdiff import fusers
+from tfsdiff import zoo
 from tfsdiff.backend import CPU
 from tfsdiff.commands import main
 from tfsdiff.data.images import read, to_8bit, to_unit
-from tfsdiff.fusers import released
 from tfsdiff.params import Sampling
 from tfsdiff.seeding import generator
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo import released
 
 STEPS = 6
 HEIGHT, WIDTH = 9, 12
@@ -65,7 +65,7 @@ def refused(capsys, code):
 
 def direct(method, scale):
     """The member with the weights of the checkpoint, without its way through files."""
-    member = fusers.build(method, released.FAMILIES[method].settings, scale)
+    member = zoo.build(method, released.FAMILIES[method].settings, scale)
     diffusion = {
         "steps": STEPS, "schedule": "linear", "beta_start": 1e-6, "beta_end": 1e-2,
         "prediction": "eps",

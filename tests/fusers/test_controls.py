@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from tfsdiff.data.degrade import enlarge
-from tfsdiff.fusers import build
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo import build
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import torch
 import tiny
 from tfsdiff.backend import CPU
 from tfsdiff.data.degrade import enlarge
-from tfsdiff.fusers import build
-from tfsdiff.fusers.base import Examples, Recipe
 from tfsdiff.params import Sampling
 from tfsdiff.training.recipe import Silence
+from tfsdiff.zoo import build
+from tfsdiff.zoo.base import Examples, Recipe
 
 
 def generators(count: int) -> list[torch.Generator]:

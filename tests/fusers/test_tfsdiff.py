@@ -7,11 +7,11 @@ import tiny
 from tfsdiff.backend import CPU
 from tfsdiff.data.degrade import enlarge
 from tfsdiff.errors import InputError
-from tfsdiff.fusers import build
-from tfsdiff.fusers.base import Examples, Recipe
 from tfsdiff.nets import conditional
 from tfsdiff.params import Sampling
 from tfsdiff.training.recipe import Silence
+from tfsdiff.zoo import build
+from tfsdiff.zoo.base import Examples, Recipe
 
 PAPER = tiny.TFSDIFF | {"psf_weight": 2.0, "psf_ssim": 0.5}
 

@@ -63,7 +63,7 @@ def test_loss_falls_on_one_batch(
     condition = images.roll(1, -1).repeat(1, design.condition_channels // 3, 1, 1)
     stack, rows = Stack(tuple("abcdef"), condition, images), tiny.Rows()
     model = ConditionalDiffusion(design, unet, diffusion, seed=1)
-    model.fit("x", stack, stack, 1, Recipe(unet, diffusion, train, 1, tmp_path), CPU, rows)
+    model.fit("x", stack, stack, 1, Recipe(1, tmp_path, unet, diffusion, train), CPU, rows)
     assert rows[-1][1]["validation_loss"] < 0.9 * rows[0][1]["validation_loss"]
     terms = {key for key in rows[0][1] if key.startswith("train_")}
     assert ("train_psf_ssim" in terms) == (design.condition_channels == 9)

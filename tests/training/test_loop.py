@@ -15,7 +15,7 @@ from tfsdiff.errors import InputError, Stopped
 from tfsdiff.params import Train
 from tfsdiff.training import loop
 from tfsdiff.training.checkpoint import BEST, Checkpoint
-from tfsdiff.training.job import Job, Task
+from tfsdiff.training.job import Job, Part, Task, Turn
 from tfsdiff.training.recipe import Log
 
 XS = torch.linspace(-1, 1, 7)[:, None]
@@ -25,6 +25,10 @@ class Line:
     """Fit a line, with noise from the generator of each example."""
 
     names = tuple("abcdefg")
+    parts = (Part(),)
+
+    def turns(self, step: int) -> tuple[Turn, ...]:
+        return (Turn(self.loss),)
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         noise = torch.cat([torch.randn(1, 1, generator=g) for g in generators])

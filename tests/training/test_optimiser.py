@@ -24,7 +24,7 @@ def test_optimiser_state_round_trip(kind: str, train: Train) -> None:
     def made() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         network = torch.nn.Conv2d(5, 4, 3).to(memory_format=torch.channels_last)
         settings = train.model_copy(update={"optimiser": kind})
-        return network, optimiser.make(network.parameters(), settings)
+        return network, optimiser.make([list(network.parameters())], settings)
 
     def update(network: torch.nn.Module, by: torch.optim.Optimizer, x: torch.Tensor) -> None:
         by.zero_grad()

@@ -60,7 +60,7 @@ def main(folder: Path, processes: int = 1, kill: int = 0, dropout: int = 10) -> 
         return terms
 
     Denoising.loss = logged
-    recipe = Recipe(unet, tiny.DIFFUSION, train, 4, folder / "checkpoints")
+    recipe = Recipe(4, folder / "checkpoints", unet, tiny.DIFFUSION, train)
     model.fit("tiny", stack, stack, 2, recipe, CPU, Silence())
     if first:
         save_file(model.state(), folder / "weights.safetensors")

@@ -98,7 +98,7 @@ def imports():
 
 def closure(graph, module) -> set[str]:
     """Modules that `module` reaches; the registry of the zoo is not followed into its members."""
-    base = {"tfsdiff.fusers", "tfsdiff.fusers.base", "tfsdiff.fusers.storage"}
+    base = set()
     seen, queue = set(), [module]
     while queue:
         current = queue.pop()
@@ -118,7 +118,7 @@ def closure(graph, module) -> set[str]:
 PLUMBING = {
     "tfsdiff", "tfsdiff.backend", "tfsdiff.errors", "tfsdiff.files", "tfsdiff.params",
     "tfsdiff.progress", "tfsdiff.seeding", "tfsdiff.tensors", "tfsdiff.stages._cli",
-    "tfsdiff.stages._folders", "tfsdiff.fusers", "tfsdiff.fusers.storage",
+    "tfsdiff.stages._folders", "tfsdiff.fusers", "tfsdiff.zoo.storage",
 }  # fmt: skip
 
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 import yaml
 
-from tfsdiff import fusers, params
+from tfsdiff import params, zoo
 from tfsdiff.compose import compose, main
-from tfsdiff.fusers import released
 from tfsdiff.nets.conditional import ConditionalUNet
 from tfsdiff.report.names import LABELS
+from tfsdiff.zoo import released
 
 PROFILES = ["demo", "ci", "harvard", "paper", "official"]
 EXTRA = {profile: ["data.input=somewhere"] for profile in ("paper", "official")}
@@ -44,12 +44,12 @@ def test_every_stage_accepts_the_profile(values, stage):
 
 def test_every_zoo_entry_is_accepted_by_its_member(values):
     for name, settings in values["zoo"].items():
-        fusers.build(name, settings, 2)
+        zoo.build(name, settings, 2)
 
 
 def test_members_play_parts_that_exist(values):
     methods = {settings.get("method", name) for name, settings in values["zoo"].items()}
-    assert methods == set(fusers.ZOO)
+    assert methods == set(zoo.ZOO)
     for part in ("networks", "enlargers", "fusers", "joint", "ablations"):
         assert set(values[part]) <= set(values["zoo"])
     assert {*values["enlargers"], *values["joint"]} == set(values["networks"])
@@ -58,7 +58,7 @@ def test_members_play_parts_that_exist(values):
 def test_ablations_differ_in_one_choice_and_are_shown(values):
     full = values["zoo"]["tfsdiff"]
     for name in values["ablations"]:
-        settings = fusers.build(name, values["zoo"][name], 2).settings.model_dump()
+        settings = zoo.build(name, values["zoo"][name], 2).settings.model_dump()
         assert settings != full or values["diffusion"]["prediction"] == "residual"
         assert name in values["report"]["table2"]
         assert name in LABELS

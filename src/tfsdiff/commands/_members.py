@@ -7,13 +7,13 @@ from typing import Any
 import torch
 import yaml
 
-from tfsdiff import fusers
+from tfsdiff import zoo
 from tfsdiff.backend import Backend
 from tfsdiff.errors import InputError
-from tfsdiff.fusers import storage
-from tfsdiff.fusers.base import Enlarger, Fuser, Member
-from tfsdiff.fusers.diffusing import Diffusing
 from tfsdiff.params import Sampling, read_yaml
+from tfsdiff.zoo import storage
+from tfsdiff.zoo.base import Enlarger, Fuser, Member
+from tfsdiff.zoo.diffusing import Diffusing
 
 # An installed package has no params.yaml. A test holds these equal to workflow/conf/zoo; a method
 # without an entry takes all its constants from --set.
@@ -27,7 +27,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 
 def names(kind: type[Member]) -> list[str]:
     """Names of the fusers, or of the enlargers, of the zoo."""
-    return [name for name, member in fusers.ZOO.items() if issubclass(member, kind)]
+    return [name for name, member in zoo.ZOO.items() if issubclass(member, kind)]
 
 
 def make_fuser(
@@ -66,7 +66,7 @@ def _make(
 ) -> Any:
     # A member that learns comes from its folder, settings and scale included; another is built.
     option, folder = weights
-    learns = fusers.ZOO[name].fit is not Member.fit
+    learns = zoo.ZOO[name].fit is not Member.fit
     if learns and folder is None:
         raise InputError(f"{name} is learned; give the folder that `train` wrote with {option} DIR")
     if not learns and folder is not None:
@@ -75,11 +75,11 @@ def _make(
         raise InputError(f"{name} keeps the settings of its training; leave out --set")
     if learns:
         return _load(name, folder, steps, device)
-    return fusers.build(name, PUBLISHED.get(name, {}) | _changes(changes), scale)
+    return zoo.build(name, PUBLISHED.get(name, {}) | _changes(changes), scale)
 
 
 def _load(name: str, folder: Path, steps: int | None, device: str) -> Member:
-    member = fusers.load_member(folder, Backend(torch.device(device)))
+    member = zoo.load_member(folder, Backend(torch.device(device)))
     stored = read_yaml(folder / storage.PARAMS)["name"]
     if stored != name:
         raise InputError(f"{folder}: holds {stored}, not {name}")

@@ -15,10 +15,10 @@ from tfsdiff.commands._members import PUBLISHED, make_enlarger, make_fuser, name
 from tfsdiff.data.images import to_8bit, write_png
 from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
-from tfsdiff.fusers.base import Enlarger, Fuser
-from tfsdiff.fusers.ensemble import GAIN, moments, picture
 from tfsdiff.seeding import generator
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo.base import Enlarger, Fuser
+from tfsdiff.zoo.ensemble import GAIN, moments, picture
 
 SUMMARY = "Fuse two anatomical images and a functional one into an 8-bit RGB PNG."
 EPILOG = (

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from tfsdiff import fusers
+from tfsdiff import zoo
 from tfsdiff.commands._input import whole
 from tfsdiff.errors import InputError
-from tfsdiff.fusers import released
+from tfsdiff.zoo import released
 
 SUMMARY = "Take over a checkpoint (.pth) in the layout of the released TFS-Diff or SR3."
 EPILOG = (
@@ -47,12 +47,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"method: '{method}' is none of {', '.join(released.FAMILIES)}")
     if out.exists():
         raise InputError(f"{out}: exists; name a new folder with --out")
-    member = fusers.build(method, released.FAMILIES[method].settings, arguments.scale)
+    member = zoo.build(method, released.FAMILIES[method].settings, arguments.scale)
     found = released.read(arguments.checkpoint, method, arguments.groups)
     sections = {"unet": found.unet, "diffusion": found.diffusion}
     recipe = {name: section.model_dump(mode="json") for name, section in sections.items()}
     try:
-        fusers.write_member(out, method, member, found.weights, recipe)
+        zoo.write_member(out, method, member, found.weights, recipe)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{out}: cannot be written ({reason})") from None

@@ -67,7 +67,8 @@ def load_batch(folder: Path, groups: Sequence[Group], truth_folder: Path | None 
     if truth_folder is not None:
         paths = [truth_folder / f"{group.group}.png" for group in groups]
         truth = _stack([sources[0], *(_image(path, truth_folder) for path in paths)])[1:]
-    return Batch(tuple(group.group for group in groups), batch, truth)
+    names = tuple(group.group for group in groups)
+    return Batch(names, batch, truth, tuple(group.modalities for group in groups))
 
 
 def batches(folder: Path, groups: Sequence[Group], size: int) -> Iterator[Batch]:

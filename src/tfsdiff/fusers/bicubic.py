@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from tfsdiff.data.degrade import enlarge
-from tfsdiff.fusers.base import Enlarger
 from tfsdiff.params import Section
+from tfsdiff.zoo.base import Enlarger
 
 
 class Settings(Section):

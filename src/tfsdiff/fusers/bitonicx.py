@@ -18,9 +18,9 @@ from tfsdiff.filters.bitonic import bitonic
 from tfsdiff.filters.gradient import clarity, tensor_operator
 from tfsdiff.filters.majority import majority
 from tfsdiff.filters.pulse import cnp, papcnn
-from tfsdiff.fusers.base import Fuser
 from tfsdiff.params import Count, Section
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo.base import Fuser
 
 EXPONENT = 0.01
 

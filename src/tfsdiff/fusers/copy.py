@@ -6,9 +6,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from tfsdiff.fusers.base import Fuser
 from tfsdiff.params import Section
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo.base import Fuser
 
 ORDER = ("anatomical_1", "anatomical_2", "functional")
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tfsdiff.fusers.base import Fuser
 from tfsdiff.params import Section
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo.base import Fuser
 
 
 class Settings(Section):

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from tfsdiff.data.degrade import enlarge
-from tfsdiff.fusers.base import Enlarger, Examples
-from tfsdiff.fusers.diffusing import Diffusing, Learning
 from tfsdiff.params import Diffusion
 from tfsdiff.tensors import CHANNELS
 from tfsdiff.training.conditional import Design, Stack
 from tfsdiff.training.denoising import Goal
+from tfsdiff.zoo.base import Enlarger, Examples
+from tfsdiff.zoo.diffusing import Diffusing, Learning
 
 
 class SR3(Diffusing, Enlarger):

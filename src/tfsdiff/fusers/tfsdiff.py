@@ -12,14 +12,14 @@ from pydantic import Field
 from torch import Tensor
 
 from tfsdiff.data.degrade import enlarge
-from tfsdiff.fusers.base import Examples, Fuser
-from tfsdiff.fusers.diffusing import Diffusing, Learning
 from tfsdiff.nets.conditional import Gate
 from tfsdiff.params import Count, Diffusion, Section
 from tfsdiff.tensors import CHANNELS, SOURCES, Batch
 from tfsdiff.training.conditional import Design, Stack
 from tfsdiff.training.denoising import Base, Goal
 from tfsdiff.training.losses import Levels
+from tfsdiff.zoo.base import Examples, Fuser
+from tfsdiff.zoo.diffusing import Diffusing, Learning
 
 Weight = Annotated[float, Field(ge=0)]
 

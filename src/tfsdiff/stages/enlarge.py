@@ -7,7 +7,7 @@ groups at high resolution, 8 bit; anatomical images as grey, whatever colour the
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfsdiff import backend, fusers, seeding
+from tfsdiff import backend, seeding, zoo
 from tfsdiff.data.dataset import batches, select
 from tfsdiff.data.groups import Group, write_folder
 from tfsdiff.data.images import Pixels
@@ -27,7 +27,7 @@ class Params(Section):
 
 def enlarge(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
     """Write the test groups of the image folder `low`, enlarged by `model`, to `out`."""
-    enlarger = fusers.load_member(model, backend.make(params.compute), params.sampling)
+    enlarger = zoo.load_member(model, backend.make(params.compute), params.sampling)
     groups = select(low, split, "test")
     by_name = {group.group: group for group in groups}
 

@@ -6,7 +6,7 @@ Reads: the split, an image folder with at least the test groups. Writes: GROUP.p
 from pathlib import Path
 from typing import Any
 
-from tfsdiff import fusers, seeding
+from tfsdiff import seeding, zoo
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.params import Compute, Section
 from tfsdiff.progress import progress
@@ -24,7 +24,7 @@ class Params(Section):
 
 def fuse(params: Params, *, fuser: str, split: Path, sources: Path, out: Path) -> None:
     """Write what `fuser` makes of the test groups in the image folder `sources`."""
-    member = fusers.build(fuser, params.zoo[fuser], scale=None)
+    member = zoo.build(fuser, params.zoo[fuser], scale=None)
 
     def fused():
         for group in progress(select(sources, split, "test"), fuser):

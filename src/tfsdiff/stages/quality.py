@@ -15,13 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tfsdiff import backend, fusers, seeding
+from tfsdiff import backend, seeding, zoo
 from tfsdiff.data.dataset import batches, load_batch, select
 from tfsdiff.diffusion.sample import SAMPLERS
 from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
-from tfsdiff.fusers.base import Fuser, Member
-from tfsdiff.fusers.diffusing import Diffusing
 from tfsdiff.metrics import lpips, score
 from tfsdiff.params import Compute, Metrics, Quality, Sampling, Section
 from tfsdiff.progress import progress
@@ -32,6 +30,8 @@ from tfsdiff.report.scores import Summary, summarise
 from tfsdiff.stages import _cli
 from tfsdiff.stages._shown import spread
 from tfsdiff.tensors import Batch, levels
+from tfsdiff.zoo.base import Fuser, Member
+from tfsdiff.zoo.diffusing import Diffusing
 
 
 class Params(Section):
@@ -74,7 +74,7 @@ def quality(
     figure: Path,
 ) -> None:
     """Write the scores of `network` at one scale to `out`, and draw them to `figure`."""
-    member = fusers.load_member(model, backend.make(params.compute))
+    member = zoo.load_member(model, backend.make(params.compute))
     cells = _cells(network, member, params.quality.evaluations)
     groups = spread(select(low, split, "test"), params.quality.groups)
     scene = Scene(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tfsdiff import backend, fusers, seeding
+from tfsdiff import backend, seeding, zoo
 from tfsdiff.data.dataset import batches, select
 from tfsdiff.params import Compute, Sampling, Section
 from tfsdiff.progress import progress
@@ -26,7 +26,7 @@ class Params(Section):
 
 def sample(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
     """Write what `model` draws for the test groups in the image folder `low`."""
-    member = fusers.load_member(model, backend.make(params.compute), params.sampling)
+    member = zoo.load_member(model, backend.make(params.compute), params.sampling)
     groups = select(low, split, "test")
 
     def drawn() -> Iterator[tuple[str, Tensor]]:

@@ -14,14 +14,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tfsdiff import backend, fusers
+from tfsdiff import backend, zoo
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.split import Part
-from tfsdiff.fusers.base import Examples, Recipe
 from tfsdiff.params import Compute, Diffusion, Section, Train, UNet
 from tfsdiff.stages import _cli, _launch
 from tfsdiff.stages._live import LiveLog
 from tfsdiff.training.recipe import Silence
+from tfsdiff.zoo.base import Examples, Recipe
 
 
 class Params(Section):
@@ -53,11 +53,11 @@ def train(
 
     def examples(part: Part) -> Examples:
         groups = select(high, split, part)
-        return Examples(load_batch(low, groups), load_batch(high, groups, truth))
+        return Examples(load_batch(high, groups, truth), load_batch(low, groups))
 
     _launch.relaunch(params.train.processes)
-    recipe = Recipe(params.unet, params.diffusion, params.train, params.seed, checkpoints)
-    member = fusers.build(network, params.zoo[network], scale)
+    recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)
+    member = zoo.build(network, params.zoo[network], scale)
     first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun: it alone writes
     with LiveLog(live, speeds) if first else contextlib.nullcontext(Silence()) as log:
         member.fit(
@@ -70,7 +70,7 @@ def train(
         if first:
             log.size(sum(tensor.numel() for tensor in member.state()[0].values()))
     if first:
-        fusers.save_member(out, network, member)
+        zoo.save_member(out, network, member)
         # What is finished must not be resumed: the code may be another next time.
         shutil.rmtree(checkpoints, ignore_errors=True)
 

@@ -1,7 +1,7 @@
 """Draw several fusions of each group: their mean, their deviation, and whether it can be believed.
 
 Reads: the split, low-resolution sources, the fitted joint network, truth. Writes: a folder with
-GROUP.png (mean) and GROUP-deviation.png (`fusers.ensemble.picture`) a group, the calibration (CSV,
+GROUP.png (mean) and GROUP-deviation.png (`zoo.ensemble.picture`) a group, the calibration (CSV,
 in grey levels of 0..255; a value is one channel of one pixel), and its figure.
 """
 
@@ -11,13 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tfsdiff import backend, fusers, seeding
+from tfsdiff import backend, seeding, zoo
 from tfsdiff.data.dataset import batches, select
 from tfsdiff.data.images import read, to_8bit, to_unit, write_png
 from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
-from tfsdiff.fusers.base import Fuser
-from tfsdiff.fusers.ensemble import Moments, moments, picture
 from tfsdiff.params import Compute, Sampling, Section, Uncertainty
 from tfsdiff.progress import progress
 from tfsdiff.report import plots
@@ -26,6 +24,8 @@ from tfsdiff.report.names import LABELS
 from tfsdiff.stages import _cli
 from tfsdiff.stages._shown import spread
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo.base import Fuser
+from tfsdiff.zoo.ensemble import Moments, moments, picture
 
 BINS = 20
 
@@ -54,7 +54,7 @@ def uncertainty(
 ) -> None:
     """Write mean and deviation images to `maps`, the calibration to `out`, draw it to `figure`."""
     sampling = params.sampling.model_copy(update={"steps": params.uncertainty.evaluations})
-    member = fusers.load_member(model, backend.make(params.compute), sampling)
+    member = zoo.load_member(model, backend.make(params.compute), sampling)
     groups = spread(select(low, split, "test"), params.uncertainty.groups)
     title = f"{LABELS.get(network, network)} ×{scale}"
     parts = progress(list(batches(low, groups, sampling.batch)), title)

@@ -14,6 +14,7 @@ from tfsdiff.errors import InputError
 from tfsdiff.nets.conditional import IMAGE_CHANNELS
 from tfsdiff.params import Prediction, Train
 from tfsdiff.tensors import luminance
+from tfsdiff.training.job import Part, Turn
 from tfsdiff.training.losses import Levels, Norm, noise_objective, psf_terms, released_structure
 from tfsdiff.training.pairs import Pairs
 
@@ -77,6 +78,15 @@ class Denoising:
     def names(self) -> tuple[str, ...]:
         """Names of the examples."""
         return self.pairs.names
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The network is one part."""
+        return (Part(),)
+
+    def turns(self, step: int) -> tuple[Turn, ...]:
+        """Every step makes one update."""
+        return (Turn(self.loss),)
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         """Random crops at random noise levels, one generator an example.

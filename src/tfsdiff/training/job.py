@@ -1,6 +1,6 @@
 """What the training loop is given: a task, a judge, and how to go about it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,36 @@ from tfsdiff.params import Train
 from tfsdiff.training.checkpoint import Checkpoint
 from tfsdiff.training.recipe import Log
 
-Judge = Callable[[nn.Module], tuple[dict[str, float], Tensor]]  # numbers, "psnr" among them; a grid
+Judge = Callable[[nn.Module], tuple[dict[str, float], Tensor]]  # numbers and a grid of images
+
+
+@dataclass(frozen=True)
+class Part:
+    """Parameters whose gradients are clipped together, and which may learn at a rate of their own.
+
+    Attributes:
+        prefix: of their names in the network; "" are all.
+        rate: factor to the learning rate, by the step (0, 1, ...).
+    """
+
+    prefix: str = ""
+    rate: Callable[[int], float] = lambda step: 1.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One update of some parts; a step makes one, or several where players oppose each other.
+
+    Attributes:
+        loss: from the network and the inputs that `draw` gave to terms, means over the batch;
+            "loss" is what is minimised.
+        parts: prefixes of the parts that learn; all others are held.
+        name: of the turn, in front of the names of its terms in the log.
+    """
+
+    loss: Callable[..., dict[str, Tensor]]
+    parts: tuple[str, ...] = ("",)
+    name: str = ""
 
 
 class Task(Protocol):
@@ -22,11 +51,19 @@ class Task(Protocol):
     def names(self) -> Sequence[str]:
         """Names of the examples."""
 
-    def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
-        """Inputs of `loss` for the examples `indices` (B,), on the CPU; one generator each."""
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Parts of the network, which together have all that learns."""
 
-    def loss(self, network: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
-        """Terms of the loss, means over the batch; "loss" is what is minimised."""
+    def turns(self, step: int) -> Sequence[Turn]:
+        """The updates that step `step` (0, 1, ...) makes, one after another."""
+
+    def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
+        """Inputs of the losses for the examples `indices` (B,), on the CPU; one generator each."""
+
+
+def _psnr(numbers: Mapping[str, float]) -> float:
+    return numbers["psnr"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +79,7 @@ class Job:
         checkpoint: where to resume from.
         log: takes means of the terms, and the validation, at every validation step.
         backend: where the network computes.
+        merit: of the judge's numbers; the best are those of the highest.
     """
 
     title: str
@@ -53,3 +91,4 @@ class Job:
     checkpoint: Checkpoint
     log: Log
     backend: Backend
+    merit: Callable[[Mapping[str, float]], float] = _psnr

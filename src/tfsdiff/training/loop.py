@@ -5,6 +5,7 @@ computes therefore depends on weights and optimiser alone, and those are what a 
 does not depend on how many processes or parts share a batch, but for the order of sums.
 """
 
+import itertools
 import math
 import time
 from typing import Any
@@ -20,7 +21,7 @@ from tfsdiff.training.average import Average
 from tfsdiff.training.checkpoint import BEST
 from tfsdiff.training.feed import Later, Parts, feed
 from tfsdiff.training.interrupt import requests
-from tfsdiff.training.job import Job
+from tfsdiff.training.job import Job, Part, Turn
 from tfsdiff.training.workers import Workers, launched, together
 
 
@@ -47,6 +48,11 @@ def train(job: Job) -> nn.Module:
             f"train.batch: {settings.batch} cannot be shared by {settings.processes} processes in "
             f"{settings.accumulate} parts each; make it a multiple of their product"
         )
+    if launched() > 1 and len(job.task.parts) > 1:
+        raise InputError(
+            f"{job.title}: is trained in turns, which processes cannot share; set its "
+            "train.processes to 1"
+        )
     with together(job.backend) as workers:
         return _Training(job, workers).run()
 
@@ -56,7 +62,8 @@ class _Training:
         self.job = job
         self.workers = workers
         self.average = Average(job.network, job.settings.ema_decay)
-        self.optimiser = optimisers.make(job.network.parameters(), job.settings)
+        self.parts = {part.prefix: _parameters(job.network, part) for part in job.task.parts}
+        self.optimiser = optimisers.make(self.parts.values(), job.settings)
         job.backend.compile(job.network)
         self.shared = workers.share(job.network)
         self.step = 0  # steps done
@@ -107,22 +114,43 @@ class _Training:
         ]
 
     def _update(self, parts: Parts) -> None:
-        job, parameters = self.job, list(self.job.network.parameters())
+        job = self.job
         rate = optimisers.learning_rate(self.step, job.settings)
-        optimisers.set_learning_rate(self.optimiser, rate)
-        self.optimiser.zero_grad()
+        rates = [rate * part.rate(self.step) for part in job.task.parts]
+        optimisers.set_learning_rates(self.optimiser, rates)
         self.shared.train()
-        total = sum(self._gradients(*part) for part in zip(self._places(), parts, strict=True))
-        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-        if job.settings.gradient_clip is not None:
-            nn.utils.clip_grads_with_norm_(parameters, job.settings.gradient_clip, norm)
-        self.optimiser.step()
+        made = [self._take(turn, parts) for turn in job.task.turns(self.step)]
         self._read()  # of the step before: this one is queued by now
-        self.pending = [*self.names, "gradient_norm"], Later(torch.cat([total, norm[None]]))
+        names = [name for terms, _ in made for name in terms]
+        self.pending = names, Later(torch.cat([values for _, values in made]))
         self.step += 1
         self.average.update(self.step)
 
-    def _gradients(self, places: range, inputs: tuple[Tensor, ...]) -> Tensor:
+    def _take(self, turn: Turn, parts: Parts) -> tuple[list[str], Tensor]:
+        """Make one update; names and values of its terms, the norm of the gradient last."""
+        job, learning = self.job, [self.parts[prefix] for prefix in turn.parts]
+        self.optimiser.zero_grad()
+        if len(self.parts) > 1:  # the optimiser passes over what has no gradient
+            job.network.requires_grad_(False)
+            for parameter in itertools.chain(*learning):
+                parameter.requires_grad_(True)
+        made = [self._gradients(turn, *part) for part in zip(self._places(), parts, strict=True)]
+        norms = []
+        for parameters in learning:
+            norms.append(
+                nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            )
+            if job.settings.gradient_clip is not None:
+                nn.utils.clip_grads_with_norm_(parameters, job.settings.gradient_clip, norms[-1])
+        self.optimiser.step()
+        norm = norms[0] if len(norms) == 1 else torch.stack(norms).norm()
+        names = [*made[0][0], "gradient_norm"]
+        values = torch.cat([sum(values for _, values in made), norm[None]])
+        return [f"{turn.name}_{name}" if turn.name else name for name in names], values
+
+    def _gradients(
+        self, turn: Turn, places: range, inputs: tuple[Tensor, ...]
+    ) -> tuple[list[str], Tensor]:
         """Add the gradients of one part of the batch; its terms, divided by the number of parts."""
         job = self.job
         devices = [job.backend.device] if job.backend.device.type == "cuda" else []
@@ -130,10 +158,10 @@ class _Training:
         with torch.random.fork_rng(devices), self.workers.silent(self.shared, not last):
             # Dropout knows torch's global generator only.
             torch.manual_seed(derive(job.seed, "dropout", self.step, places.start))
-            terms = job.task.loss(self.shared, *inputs)
+            terms = turn.loss(self.shared, *inputs)
             (terms["loss"] / job.settings.accumulate).backward()
-        self.names = list(terms)
-        return torch.stack([x.detach() for x in terms.values()]) / job.settings.accumulate
+        values = torch.stack([x.detach() for x in terms.values()]) / job.settings.accumulate
+        return list(terms), values
 
     def _read(self) -> None:
         """Take in the terms of the last step; refuse what is not finite."""
@@ -169,7 +197,7 @@ class _Training:
         if self.workers.first:
             numbers, grid = job.judge(self.average.network)
             values |= {f"validation_{name}": x for name, x in numbers.items()}
-            if all(numbers["psnr"] > row["validation_psnr"] for _, row in self.history):
+            if all(job.merit(numbers) > job.merit(_validation(row)) for _, row in self.history):
                 job.checkpoint.save(self.average.network.state_dict(), {"step": self.step}, BEST)
             job.log.values(self.step, values)
             job.log.samples(grid)
@@ -223,6 +251,16 @@ class _Training:
                 )
             self.average.network.load_state_dict(found[0])
         return self.average.network
+
+
+def _parameters(network: nn.Module, part: Part) -> list[nn.Parameter]:
+    return [p for name, p in network.named_parameters() if name.startswith(part.prefix)]
+
+
+def _validation(row: dict[str, float]) -> dict[str, float]:
+    """What the judge said, of a row of the history."""
+    prefix = "validation_"
+    return {k.removeprefix(prefix): value for k, value in row.items() if k.startswith(prefix)}
 
 
 def batch_indices(step: int, batch: int, count: int, seed: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Optimisers, and the learning rate as a function of the step."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from tfsdiff.params import Train
 
 
-def make(parameters: Iterable[nn.Parameter], settings: Train) -> torch.optim.Optimizer:
-    """Make the optimiser that `settings` name; betas and weight decay are PyTorch's."""
+def make(parts: Iterable[Sequence[nn.Parameter]], settings: Train) -> torch.optim.Optimizer:
+    """Make the optimiser that `settings` name, a group for each of `parts`.
+
+    Betas and weight decay are PyTorch's.
+    """
     kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=settings.learning_rate, fused=True)
+    groups = [{"params": list(part)} for part in parts]
+    return kind(groups, lr=settings.learning_rate, fused=True)
 
 
 def learning_rate(step: int, settings: Train) -> float:
@@ -25,9 +29,9 @@ def learning_rate(step: int, settings: Train) -> float:
     return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Use `rate` from the next step on."""
-    for group in optimiser.param_groups:
+def set_learning_rates(optimiser: torch.optim.Optimizer, rates: Sequence[float]) -> None:
+    """Use `rates`, one a group, from the next step on."""
+    for group, rate in zip(optimiser.param_groups, rates, strict=True):
         group["lr"] = rate
 
 

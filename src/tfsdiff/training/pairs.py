@@ -63,25 +63,34 @@ class Pairs:
         Returns:
             (B, C, h, w) and (B, 3, h, w); whole images where `settings.crop_pixels` is None.
         """
-        height, width = (min(side, settings.crop_pixels or side) for side in self.pixels)
-        crops = []
-        for i, generator in zip(indices.tolist(), generators, strict=True):
-            top, left, flip, turns = self._place(height, width, generator)
-            window = (..., slice(top, top + height), slice(left, left + width))
-            pair = torch.cat([self.condition[i][window], self.target[i][window]])
-            if settings.augment != "none" and flip:
-                pair = pair.flip(-1)
-            crops.append(pair.rot90(turns, (-2, -1)) if settings.augment == "square" else pair)
+        crops = [
+            crop(torch.cat([self.condition[i], self.target[i]]), settings, self.grid, generator)
+            for i, generator in zip(indices.tolist(), generators, strict=True)
+        ]
         return tuple(torch.stack(crops).split([self.condition.shape[1], 3], dim=1))
 
-    def _place(
-        self, height: int, width: int, generator: torch.Generator
-    ) -> tuple[int, int, bool, int]:
-        u = torch.rand(4, generator=generator).tolist()
-        rows = (self.pixels[0] - height) // self.grid + 1
-        columns = (self.pixels[1] - width) // self.grid + 1
-        top, left = int(u[0] * rows) * self.grid, int(u[1] * columns) * self.grid
-        return top, left, u[2] < 0.5, int(4 * u[3])
+
+def crop(images: Tensor, settings: Train, grid: int, generator: torch.Generator) -> Tensor:
+    """Cut a random crop from images stacked by their channels, and turn it at random.
+
+    Args:
+        images: (C, H, W).
+        settings: size of the crop, and how to augment.
+        grid: crops start at multiples of this many pixels.
+        generator: of place and turn.
+
+    Returns:
+        (C, h, w); the whole images where `settings.crop_pixels` is None or larger than they are.
+    """
+    sides = images.shape[-2:]
+    height, width = (min(side, settings.crop_pixels or side) for side in sides)
+    u = torch.rand(4, generator=generator).tolist()
+    rows, columns = ((s - n) // grid + 1 for s, n in zip(sides, (height, width), strict=True))
+    top, left = int(u[0] * rows) * grid, int(u[1] * columns) * grid
+    part = images[..., top : top + height, left : left + width]
+    if settings.augment != "none" and u[2] < 0.5:
+        part = part.flip(-1)
+    return part.rot90(int(4 * u[3]), (-2, -1)) if settings.augment == "square" else part
 
 
 def pad_to_multiple(images: Tensor, step: int) -> Tensor:

@@ -37,22 +37,27 @@ class Silence:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train: what is common to all learned members.
+    """How to train: what does not belong to one member alone.
 
     Attributes:
-        unet, diffusion, train: the sections of these names.
         seed: seed of initialisation, data order and noise.
         checkpoints: folder for what a killed training resumes from.
+        unet, diffusion, train: the sections of these names, for SR3 and TFS-Diff; None where
+            members bring networks and trainings of their own.
     """
 
-    unet: UNet
-    diffusion: Diffusion
-    train: Train
     seed: int
     checkpoints: Path
+    unet: UNet | None = None
+    diffusion: Diffusion | None = None
+    train: Train | None = None
 
     def values(self) -> dict[str, Any]:
         """What determines the weights, as plain values: the sections and the seed."""
         sections = {"unet": self.unet, "diffusion": self.diffusion, "train": self.train}
-        values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+        values = {
+            name: section.model_dump(mode="json")
+            for name, section in sections.items()
+            if section is not None
+        }
         return values | {"seed": self.seed}

@@ -9,30 +9,52 @@ asks which kind it holds. Members know nothing of paths, metrics and other membe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from tfsdiff.backend import Backend
+from tfsdiff.errors import InputError
 from tfsdiff.params import Sampling, Section
-from tfsdiff.tensors import Batch
+from tfsdiff.tensors import Batch, Pairs
 from tfsdiff.training.recipe import Log, Recipe
 
-__all__ = ["Enlarger", "Examples", "Fuser", "Log", "Member", "Recipe"]
+__all__ = ["Enlarger", "Examples", "Fuser", "Imported", "Log", "Member", "Recipe"]
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Groups to learn from, in memory, at one scale.
+    """Images to learn from, in memory.
 
     Attributes:
-        low: low-resolution sources; `low.truth` is None.
-        high: the same groups at high resolution, `high.truth` the fused ground truth.
+        high: groups at high resolution; `high.truth` is the fused ground truth, for members that
+            enlarge and fuse at once, else None.
+        low: the same groups at low resolution, `low.truth` is None; None for a member that works at
+            one size.
+        pairs: pairs of images beside the groups, of the size of `high`; may be none at all.
     """
 
-    low: Batch
     high: Batch
+    low: Batch | None = None
+    pairs: Pairs | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A released checkpoint that was recognised, in the words of a member.
+
+    Attributes:
+        settings: of the member.
+        tensors, values: what `Member.restore` takes.
+        summary: one line for the user: what it was.
+    """
+
+    settings: dict[str, Any]
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+    summary: str
 
 
 class Member:
@@ -58,6 +80,19 @@ class Member:
         self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
     ) -> None:
         """Learn from `train`; `validation` may be looked at, not learned from."""
+
+    @classmethod
+    def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
+        """Read a checkpoint of the released code, strictly: all keys and shapes must be its.
+
+        Args:
+            checkpoint: the file; nothing in it is unpickled but tensors.
+            groups: of group normalisations, of which a checkpoint has no trace; None: as released.
+
+        Raises:
+            InputError: there is no such checkpoint of the method, or the file is not one.
+        """
+        raise InputError(f"{cls.__name__}: no released checkpoint of it can be imported")
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What was learned: tensors, and plain values: all that `restore` needs, and the recipe."""

@@ -12,10 +12,10 @@ from torch import Tensor
 import tiny
 from tfsdiff.backend import CPU
 from tfsdiff.errors import InputError
-from tfsdiff.fusers import ZOO, build, load_member, save_member, storage
-from tfsdiff.fusers.base import Enlarger, Examples, Member, Recipe
 from tfsdiff.params import Sampling
 from tfsdiff.training.recipe import Silence
+from tfsdiff.zoo import ZOO, build, load_member, save_member, storage
+from tfsdiff.zoo.base import Enlarger, Examples, Member, Recipe
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "bitonicx": {"mode": "paper", "threshold": 3.0, "iterations": 3, "majority_pixels": 3},
@@ -100,7 +100,7 @@ def test_variant_is_stored_with_its_method(
 
 
 def test_unknown_name_is_refused() -> None:
-    with pytest.raises(InputError, match="no method is called 'sr4'; there are bitonicx"):
+    with pytest.raises(InputError, match="no method is called 'sr4'; there are bicubic, bitonicx"):
         build("sr4", {}, 2)
 
 

@@ -5,12 +5,12 @@ import torch
 from torch import Tensor
 
 import released_layout as layout
-from tfsdiff import fusers
+from tfsdiff import zoo
 from tfsdiff.backend import CPU
 from tfsdiff.diffusion import schedule
-from tfsdiff.fusers import released
 from tfsdiff.nets.conditional import ConditionalUNet
 from tfsdiff.params import Diffusion, Sampling, UNet
+from tfsdiff.zoo import released
 
 DEEP = UNet(
     width=64,
@@ -63,7 +63,7 @@ def test_settings_make_the_released_network(method: str) -> None:
     diffusion = Diffusion(
         steps=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
     )
-    design = fusers.build(method, released.FAMILIES[method].settings, 2).design(diffusion)
+    design = zoo.build(method, released.FAMILIES[method].settings, 2).design(diffusion)
     assert design.condition_channels == layout.CHANNELS[method]
     assert design.gate == layout.GATE[method]
     assert (design.goal.prediction, design.goal.norm) == ("eps", "l1")
@@ -119,7 +119,7 @@ def test_the_chain_is_the_released_one_step_by_step(
     diffusion = Diffusion(
         steps=steps, schedule="linear", beta_start=first, beta_end=last, prediction="eps"
     )
-    member = fusers.build(method, released.FAMILIES[method].settings, 2)
+    member = zoo.build(method, released.FAMILIES[method].settings, 2)
     sections = {"unet": layout.SMALL, "diffusion": diffusion}
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
     member.restore(network.state_dict(), values, CPU)

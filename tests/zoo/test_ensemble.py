@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tfsdiff.errors import InputError
-from tfsdiff.fusers.ensemble import GAIN, moments, picture
+from tfsdiff.zoo.ensemble import GAIN, moments, picture
 
 
 def test_moments_are_those_of_all_samples(rng: torch.Generator) -> None:

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from tfsdiff.backend import Backend
-from tfsdiff.fusers.base import Examples, Log, Member, Recipe
 from tfsdiff.params import Diffusion, Prediction, Section, UNet, validate
 from tfsdiff.training.conditional import ConditionalDiffusion, Design, Stack
 from tfsdiff.training.denoising import Process
 from tfsdiff.training.losses import Norm
+from tfsdiff.zoo.base import Examples, Log, Member, Recipe
 
 
 class Learning(Section):
