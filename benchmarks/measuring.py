@@ -1,11 +1,8 @@
-"""What the benchmarks of networks share: sizes, clocks, and the best that this machine can do."""
+"""What the benchmarks of networks share: sizes, and the best that this machine can do."""
 
 import argparse
-import contextlib
-import resource
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from tfsdiff import backend, zoo
 from tfsdiff.backend import Backend
 from tfsdiff.compose import compose
 from tfsdiff.errors import InputError
+from tfsdiff.measure import seconds
 from tfsdiff.params import Compute, Diffusion, Precision, Train, UNet, validate
 from tfsdiff.training.conditional import Design
 
@@ -74,28 +72,6 @@ def make_backend(device: str, threads: int, precision: Precision = "float32") ->
         sys.exit(str(error))
 
 
-def clock(device: torch.device) -> float:
-    """Seconds on a clock, when the device has done all that it was told.
-
-    One thread of a CPU is timed by the processor's time, which other work disturbs less.
-    """
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif torch.get_num_threads() == 1:
-        return time.process_time()
-    return time.perf_counter()
-
-
-def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Shortest of some calls, each until the device has done it."""
-    times = []
-    for _ in range(repeats):
-        start = clock(device)
-        call()
-        times.append(clock(device) - start)
-    return min(times)
-
-
 def peak_operations(device: torch.device, precision: Precision) -> float:
     """Operations a second of a large matrix product: what the device can do at best."""
     side = 8192 if device.type == "cuda" else 2048
@@ -113,26 +89,3 @@ def bandwidth(device: torch.device) -> float:
     x = torch.ones((1024 if device.type == "cuda" else 128) * MIB // 4, device=device)
     y = torch.empty_like(x)
     return 2 * x.nbytes / seconds(lambda: y.copy_(x), device, 5)
-
-
-def forget_peak(device: torch.device) -> None:
-    """Let `peak_memory` begin anew; on a CPU Linux alone can do so."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    else:
-        with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-
-
-def peak_memory(device: torch.device) -> float:
-    """Largest memory so far in MiB: of all tensors on a GPU, of the whole process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / MIB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def describe(device: torch.device, threads: int) -> str:
-    """Name of the device."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {threads} thread{'s' if threads > 1 else ''}"

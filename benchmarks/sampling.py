@@ -11,20 +11,17 @@ from dataclasses import replace
 
 import torch
 from measuring import (
+    MIB,
     Model,
     arguments,
-    describe,
-    forget_peak,
     make_backend,
     model,
-    peak_memory,
     peak_operations,
-    seconds,
 )
-from torch.utils.flop_counter import FlopCounterMode
 
 from tfsdiff.backend import Backend
 from tfsdiff.diffusion.sample import SAMPLERS
+from tfsdiff.measure import count, describe, forget_peak, peak_memory, seconds
 from tfsdiff.params import Sampling
 from tfsdiff.training.conditional import ConditionalDiffusion
 
@@ -43,9 +40,7 @@ def main() -> None:
     backend = replace(plain, compiled=given.compile)
     peak = peak_operations(backend.device, given.precision)
     drawn = restored(found, make_backend(given.device, given.threads, given.precision))
-    with FlopCounterMode(display=False) as counter:
-        draw(drawn, 1, given.pixels, "ddim", 1)
-    operations = counter.get_total_flops()
+    operations = count(lambda: draw(drawn, 1, given.pixels, "ddim", 1)).operations
     print(
         f"TFS-Diff {given.size}, {given.pixels} x {given.pixels} pixels, {given.precision}"
         f"{', compiled' if given.compile else ''}; "
@@ -57,18 +52,18 @@ def main() -> None:
     drawn = restored(found, backend)
     for batch in given.batch:
         draw(drawn, batch, given.pixels, "ddim", 1)  # compiles, chooses kernels
-        for count in given.evaluations:
+        for evaluations in given.evaluations:
             for sampler in given.samplers:
                 forget_peak(backend.device)
                 time = seconds(
-                    lambda how=(batch, given.pixels, sampler, count): draw(drawn, *how),
+                    lambda how=(batch, given.pixels, sampler, evaluations): draw(drawn, *how),
                     backend.device,
                     given.repeats,
                 )
-                image, floor = time / batch, count * operations / peak
+                image, floor = time / batch, evaluations * operations / peak
                 print(
-                    f"{sampler:12s}{count:10d}{batch:7d}{image:12.4f}{image / floor:9.1f}"
-                    f"{peak_memory(backend.device):10.0f}"
+                    f"{sampler:12s}{evaluations:10d}{batch:7d}{image:12.4f}{image / floor:9.1f}"
+                    f"{peak_memory(backend.device) / MIB:10.0f}"
                 )
 
 

@@ -21,14 +21,11 @@ from unittest import mock
 
 import torch
 from measuring import (
+    MIB,
     Model,
     arguments,
-    clock,
-    describe,
-    forget_peak,
     make_backend,
     model,
-    peak_memory,
     peak_operations,
 )
 from torch import Tensor, nn
@@ -36,6 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tfsdiff.backend import Backend
 from tfsdiff.diffusion import schedule
+from tfsdiff.measure import clock, describe, forget_peak, peak_memory
 from tfsdiff.nets.conditional import IMAGE_CHANNELS, ConditionalUNet, new_network
 from tfsdiff.training.average import Average
 from tfsdiff.training.checkpoint import Checkpoint
@@ -149,7 +147,7 @@ def main() -> None:
     print(
         f"{1e3 * step:.1f} ms, {given.batch / step:.2f} images per second, "
         f"{operations / step / peak:.1%} of the peak; "
-        f"peak memory {peak_memory(backend.device):.0f} MiB"
+        f"peak memory {peak_memory(backend.device) / MIB:.0f} MiB"
     )
     with watch.parts():
         total = run(found, backend, shape, given.steps, 2, watch)[0]

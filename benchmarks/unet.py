@@ -23,16 +23,15 @@ from measuring import (
     Model,
     arguments,
     bandwidth,
-    describe,
     make_backend,
     model,
     peak_operations,
-    seconds,
 )
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tfsdiff.backend import Backend, has_bfloat16
+from tfsdiff.measure import describe, seconds
 from tfsdiff.nets.conditional import IMAGE_CHANNELS, network_without_weights, new_network
 from tfsdiff.params import Precision
 

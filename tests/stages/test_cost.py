@@ -1,0 +1,180 @@
+"""The stage `cost` on members of a few weights, most of it in this process to save time."""
+
+import csv
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import tiny
+from tfsdiff import measure, zoo
+from tfsdiff.backend import CPU
+from tfsdiff.data.dataset import select
+from tfsdiff.data.groups import Group, write_folder
+from tfsdiff.data.split import Place, write_split
+from tfsdiff.errors import InputError
+from tfsdiff.fusers.ctsr import RELEASED
+from tfsdiff.params import Compute, Cost, Sampling
+from tfsdiff.stages import cost
+from tfsdiff.training.conditional import ConditionalDiffusion
+
+PARAMS = cost.Params(
+    compute=Compute(
+        device="cpu", threads=1, precision="float32", compile=False, deterministic=True
+    ),
+    cost=Cost(scale=2, repeats=2),
+    enlargers=("bicubic", "sr3"),
+    fusers=("mean", "ctsr"),
+    joint=("tfsdiff",),
+    sampling=Sampling(sampler="ddim", steps=2, spacing="time", batch=16),
+    seed=1,
+)
+ROWS = (
+    "tfsdiff", "mean-bicubic", "ctsr-bicubic", "mean-sr3", "ctsr-sr3",
+    "bicubic", "sr3", "mean-full", "ctsr-full",
+)  # fmt: skip
+
+
+def save_diffusion(folder, name, settings):
+    member = zoo.build(name, settings, 2)
+    design = member.design(tiny.DIFFUSION)
+    member._model = ConditionalDiffusion(design, tiny.UNET, tiny.DIFFUSION, seed=1)
+    recipe = {"unet": tiny.UNET, "diffusion": tiny.DIFFUSION}
+    member._recipe = {key: value.model_dump(mode="json") for key, value in recipe.items()}
+    zoo.save_member(folder, name, member)
+
+
+def save_members(folder):
+    zoo.save_member(folder / "bicubic-x2", "bicubic", zoo.build("bicubic", {}, 2))
+    save_diffusion(folder / "sr3-x2", "sr3", tiny.SR3)
+    save_diffusion(folder / "tfsdiff-x2", "tfsdiff", tiny.TFSDIFF)
+    zoo.save_member(folder / "fusers/mean", "mean", zoo.build("mean", {}, None))
+    ctsr = zoo.build("ctsr", RELEASED | {"atoms": 70, "rolling_passes": 1}, None)
+    ctsr._dictionary, ctsr._recipe = dictionary(70), {}
+    zoo.save_member(folder / "fusers/ctsr", "ctsr", ctsr)
+
+
+def dictionary(atoms):
+    matrix = np.random.default_rng(0).standard_normal((64, atoms))
+    return matrix / np.linalg.norm(matrix, axis=0)
+
+
+def save_images(folder, pixels):
+    rng = np.random.default_rng(pixels)
+    items = []
+    for i in range(3):
+        kinds = "CT", "MR-T2", "PET-FDG"
+        group = Group(f"g{i}", "_".join(kinds), f"p{i}", 1, *kinds)
+        shapes = (pixels, pixels), (pixels, pixels), (pixels, pixels, 3)
+        items.append((group, [rng.integers(0, 256, shape, np.uint8) for shape in shapes]))
+    write_folder(folder, items)
+    return [group for group, _ in items]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    at = tmp_path_factory.mktemp("cost")
+    threads = torch.get_num_threads()
+    groups = save_images(at / "hr", 16)
+    save_images(at / "lr", 8)
+    places = [Place(g.group, g.patient, g.combination, g.slice, "test", "patient") for g in groups]
+    write_split(at / "split.csv", places)
+    save_members(at / "models")
+    yield at
+    torch.set_num_threads(threads)
+
+
+def run(at, out):
+    cost.cost(
+        PARAMS, scale=2, split=at / "split.csv", sources=at / "hr", low=at / "lr",
+        models=at / "models", timings=out / "timings/cost.md", out=out / "cost.csv",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def outs(folder):
+    """Two runs of the stage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cost, "_alone", lambda function, job: function(job))
+        for name in ("once", "again"):
+            run(folder, folder / name)
+    return [folder / name for name in ("once", "again")]
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as stream:
+        return {row["row"]: row for row in csv.DictReader(stream)}
+
+
+def test_tracked_output_has_the_same_bytes_in_every_run(outs):
+    first, second = ((out / "cost.csv").read_bytes() for out in outs)
+    assert first == second
+    assert tuple(read(outs[0] / "cost.csv")) == ROWS
+
+
+def test_parameters_are_those_learned(outs, folder):
+    found = {name: int(row["parameters"]) for name, row in read(outs[0] / "cost.csv").items()}
+    for name in ("sr3", "tfsdiff"):
+        weights = zoo.storage.read(folder / f"models/{name}-x2")[0].values()
+        assert found[name] == sum(x.numel() for x in weights)
+    assert found["ctsr-full"] == 64 * 70
+    assert found["bicubic"] == found["mean-full"] == 0
+    assert found["ctsr-sr3"] == found["sr3"] + 64 * 70
+
+
+def test_operations_are_those_of_all_evaluations(outs, folder):
+    found = {name: row["operations"] for name, row in read(outs[0] / "cost.csv").items()}
+    assert found["mean-bicubic"] == found["ctsr-full"] == ""
+    assert found["ctsr-sr3"] == found["sr3"]
+    network = zoo.load_member(folder / "models/tfsdiff-x2", CPU)
+    with torch.inference_mode():
+        images = torch.zeros(1, 9, 16, 16), torch.zeros(1, 3, 16, 16)
+        one = measure.count(lambda: network._model.network(*images, torch.ones(1)))
+    assert int(found["tfsdiff"]) == PARAMS.sampling.steps * one.operations > 0
+
+
+def test_seconds_and_memory_are_beside_the_table(outs):
+    rows = read(outs[0] / "timings/cost.csv")
+    assert tuple(rows) == ROWS
+    assert all(
+        float(row["seconds"]) > 0 and int(row["peak_bytes"]) > 2**26 for row in rows.values()
+    )
+    parts = float(rows["sr3"]["seconds"]) + float(rows["ctsr-full"]["seconds"])
+    assert float(rows["ctsr-sr3"]["seconds"]) == pytest.approx(parts, rel=1e-2)
+
+
+def test_table_names_machine_sizes_and_definitions(outs):
+    text = (outs[0] / "timings/cost.md").read_text(encoding="utf-8")
+    assert "one of 16 × 16 pixels at scale ×2" in text
+    assert "by diffusion takes 2 evaluations (ddim); float32; " in text
+    assert ", 1 thread.\n" in text
+    assert "| SR3 + CTSR |" in text
+    assert "| SR3, three sources |" in text
+    assert "the shortest of 2 after one to warm up" in text
+    assert "Peak memory: the largest resident size" in text
+
+
+class Deadly:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
+
+
+def test_member_is_measured_in_a_process_of_its_own(folder, outs):
+    paths = [folder / name for name in ("models", "lr", "hr")]
+    group = select(folder / "hr", folder / "split.csv", "test")[1]
+    job = next(job for job in cost._jobs(PARAMS, 2, *paths, group) if job.row == "tfsdiff")
+    counts = cost._alone(cost.counted, job)
+    same = read(outs[0] / "cost.csv")["tfsdiff"]
+    assert counts == measure.Counts(int(same["parameters"]), int(same["operations"]))
+    with pytest.raises(InputError, match=r"tfsdiff-x2: the process that measured it was killed"):
+        cost._alone(cost.counted, replace(job, group=Deadly()))
+
+
+def test_missing_member_is_named(folder, tmp_path):
+    (job, *_) = cost._jobs(PARAMS, 2, tmp_path, folder / "lr", folder / "hr", None)
+    with pytest.raises(InputError, match=r"bicubic-x2: has no weights\.safetensors"):
+        cost.counted(job)
