@@ -29,10 +29,11 @@ def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     """
     if min(x.shape[-2:]) < TAPS:
         raise ValueError(f"SSIM needs at least {TAPS} x {TAPS} pixels, not {tuple(x.shape[-2:])}")
-    return _similarity_map(x, y).mean((1, 2, 3))
+    return similarity_map(x, y).mean((1, 2, 3))
 
 
-def _similarity_map(x: Tensor, y: Tensor) -> Tensor:
+def similarity_map(x: Tensor, y: Tensor) -> Tensor:
+    """SSIM of every window inside the images: (B, C, H, W) twice to (B, C, H - 10, W - 10)."""
     moments = torch.stack([x, y, x * x + y * y, x * y])
     mean_x, mean_y, power, product = windowed_mean(moments, gaussian(TAPS, SIGMA))
     means, squares = mean_x * mean_y, mean_x**2 + mean_y**2
@@ -80,4 +81,4 @@ def released_structure(prediction: Tensor, image: Tensor) -> Tensor:
     """
     border = [TAPS // 2] * 4
     x, y = (F.pad(one, border, mode="reflect") for one in (image, prediction))
-    return (1 - _similarity_map(x, y)).clamp(0, 1).mean() / 2 / prediction.numel()
+    return (1 - similarity_map(x, y)).clamp(0, 1).mean() / 2 / prediction.numel()
