@@ -3,12 +3,15 @@
 The twelve buffers are written out here from the reference page, chapter 4.3, in numpy.
 """
 
+import importlib
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from tfsdiff.nets.conditional import ConditionalUNet
 from tfsdiff.params import UNet
+from tfsdiff.zoo import released
 
 SMALL = UNet(
     width=16,
@@ -21,6 +24,12 @@ SMALL = UNet(
 )
 CHANNELS = {"tfsdiff": 9, "sr3": 3}
 GATE = {"tfsdiff": "all", "sr3": "none"}
+METHODS = ("tfsdiff", "sr3")
+
+
+def family(method: str) -> released.Family:
+    """What the member says of its released code."""
+    return importlib.import_module(f"tfsdiff.fusers.{method}").RELEASED
 
 
 def network(method: str, unet: UNet = SMALL, seed: int = 1) -> ConditionalUNet:

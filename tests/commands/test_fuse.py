@@ -17,7 +17,7 @@ from tfsdiff.data.degrade import enlarge
 from tfsdiff.data.images import read, to_8bit, to_unit
 from tfsdiff.tensors import Batch
 from tfsdiff.training.recipe import Recipe, Silence
-from tfsdiff.zoo.base import Examples, Fuser
+from tfsdiff.zoo.base import Examples
 from tfsdiff.zoo.ensemble import GAIN
 
 ZOO = Path(__file__).resolve().parents[2] / "workflow" / "conf" / "zoo"
@@ -182,7 +182,7 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        ("tfsdiff", "--scale 2", "is learned; give the folder that `train` wrote with --weights"),
+        ("tfsdiff", "--scale 2", "is learned; give the folder that `train` or `import-"),
         ("tfsdiff", "--weights {tfsdiff}", "times as large as its sources; give it --scale 2"),
         ("tfsdiff", "--weights {tfsdiff} --scale 4", "give it --scale 2"),
         ("tfsdiff", "--weights {sr3} --scale 2", "holds sr3, not tfsdiff"),
@@ -204,6 +204,11 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
         ("mean", "--samples 1", "--samples: '1' is no whole number of at least 2"),
         ("mean", "--samples 2", "all samples are equal, as the method draws no random numbers"),
         ("mean", "--steps 0", "--steps: '0' is no whole number of at least 1"),
+        ("mean", "--steps 2", "nothing here is drawn by diffusion in steps; leave out --steps"),
+        ("mean", "--scale 2 --steps 2", "drawn by diffusion in steps; leave out --steps"),
+        ("mean", "--modalities CT XR PET-FDG", "--modalities: 'XR' is none of MR-T1, MR-T2, "),
+        ("mean", "--modalities CT MR-T2 MR-T1", "--modalities: 'MR-T1' is none of PET-FDG, "),
+        ("mean", "--modalities CT CT PET-FDG", "--modalities: A and B are both CT; leave out"),
         ("mean", "--device tpu", "--device: 'tpu' is none of cpu, cuda"),
         ("mean", "--set source=CT", "zoo.mean: source: "),
         ("copy", "--set source=CT", "zoo.copy: source: "),
@@ -300,7 +305,13 @@ def test_help_tells_methods_and_constants(capsys):
     assert "not for clinical use" in " ".join(capsys.readouterr().out.split())
     assert main(["fuse", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for word in (*_members.names(Fuser), "mode=paper", "majority_pixels=19", "--enlarger-weights"):
+    for word in (
+        *_members.names(_members.fuses),
+        "mode=paper",
+        "majority_pixels=19",
+        "--enlarger-weights",
+        "absent: B",
+    ):
         assert word in text
     assert main(["--version"]) == 0
 
@@ -315,8 +326,75 @@ def test_an_interrupt_ends_with_130(inputs, tmp_path, capsys, monkeypatch):
 
 
 def test_published_constants_are_those_of_the_configuration():
-    for name, values in _members.PUBLISHED.items():
+    published = {name: kind.published for name, kind in zoo.ZOO.items() if kind.published}
+    assert set(published) >= {"bitonicx", "copy"}
+    for name, values in published.items():
         assert yaml.safe_load((ZOO / f"{name}.yaml").read_text())[name] == values
+
+
+def test_a_member_is_imported_only_where_it_is_used():
+    code = (
+        "import sys; from tfsdiff.commands import _members, parser\n"
+        "parser().format_help(); _members.find('--method', 'mean', _members.fuses)\n"
+        "print([name for name in sys.modules if name.startswith(('tfsdiff.fusers.', 'numba'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['tfsdiff.fusers.mean']\n"
+
+
+@pytest.fixture
+def light_weights(tmp_path, light, light_checkpoint):
+    folder = tmp_path / "weights"
+    assert main(["import-weights", "light", str(light_checkpoint), "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("modalities", "visible"),
+    [
+        ((), 1),
+        (("CT", "MR-T2", "SPECT-Tc"), 1),
+        (("MR-T2", "CT", "SPECT-Tc"), 0),
+        (("MR-T1", "MR-Gad", "PET-FDG"), 1),
+    ],
+)
+def test_modalities_say_which_image_is_the_visible_one(
+    inputs, pictures, tmp_path, light_weights, modalities, visible
+):
+    """The fake halves it twice; a grey image in the place of the functional one adds no colour."""
+    out = tmp_path / "fused.png"
+    more = ["--weights", light_weights, *(("--modalities", *modalities) if modalities else ())]
+    assert main(line([*inputs[:2], inputs[0]], out, *more, method="light")) == 0
+    expected = np.stack([pictures[visible] / 4] * 3, axis=-1)
+    assert np.abs(read(out) - expected).max() < 1
+
+
+def test_a_learned_fuser_of_one_size_takes_an_enlarger(inputs, tmp_path, light_weights, weights):
+    sr3 = ("--enlarger", "sr3", "--enlarger-weights", weights["sr3"], "--steps", 2)
+    for more in ((), sr3):
+        out = tmp_path / "fused.png"
+        options = ("--weights", light_weights, "--scale", 2, *more)
+        assert main(line(inputs, out, *options, method="light")) == 0
+        assert read(out).shape == (2 * HEIGHT, 2 * WIDTH, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "light is learned; give the folder that `train` or `import-weights` wrote"),
+        ("--weights {light} --steps 2", "drawn by diffusion in steps; leave out --steps"),
+        ("--weights {light} --set swapped=true", "leave out --set"),
+        ("--weights {light} --enlarger bicubic", "light does not enlarge without --scale"),
+        ("--weights {sr3}", "holds sr3, not light"),
+    ],
+)
+def test_options_that_do_not_fit_a_learned_fuser_of_one_size(
+    inputs, tmp_path, capsys, light_weights, weights, options, message
+):
+    capsys.readouterr()
+    words = [word.format(light=light_weights, **weights) for word in options.split()]
+    arguments = line(inputs, tmp_path / "out" / "fused.png", *words, method="light")
+    assert message in refused(capsys, arguments, tmp_path / "out")
 
 
 @pytest.mark.slow

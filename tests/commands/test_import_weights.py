@@ -16,7 +16,6 @@ from tfsdiff.data.images import read, to_8bit, to_unit
 from tfsdiff.params import Sampling
 from tfsdiff.seeding import generator
 from tfsdiff.tensors import Batch
-from tfsdiff.zoo import released
 
 STEPS = 6
 HEIGHT, WIDTH = 9, 12
@@ -25,7 +24,7 @@ HEIGHT, WIDTH = 9, 12
 @pytest.fixture(scope="module")
 def checkpoints(tmp_path_factory):
     folder = tmp_path_factory.mktemp("released")
-    paths = {method: folder / f"{method}_gen.pth" for method in released.FAMILIES}
+    paths = {method: folder / f"{method}_gen.pth" for method in layout.METHODS}
     for method, path in paths.items():
         torch.save(layout.checkpoint(method, STEPS), path)
     return paths
@@ -65,7 +64,7 @@ def refused(capsys, code):
 
 def direct(method, scale):
     """The member with the weights of the checkpoint, without its way through files."""
-    member = zoo.build(method, released.FAMILIES[method].settings, scale)
+    member = zoo.build(method, layout.family(method).settings, scale)
     diffusion = {
         "steps": STEPS, "schedule": "linear", "beta_start": 1e-6, "beta_end": 1e-2,
         "prediction": "eps",
@@ -271,7 +270,7 @@ def test_optimiser_state_is_told_from_weights(tmp_path, capsys):
         ("tfsdiff {tfsdiff} --out {new} --scale 1", "--scale: '1' is no whole number of at least"),
         ("tfsdiff {tfsdiff} --out {old} --groups 8", "exists; name a new folder with --out"),
         ("tfsdiff {tfsdiff} --out {old}/x --groups 8", "cannot be written"),
-        ("bicubic {tfsdiff} --out {new}", "'bicubic' is none of tfsdiff, sr3"),
+        ("bicubic {tfsdiff} --out {new}", "method: 'bicubic' is none of "),
     ],
 )
 def test_options_that_do_not_fit(tmp_path, checkpoints, capsys, line, message):
@@ -284,3 +283,44 @@ def test_options_that_do_not_fit(tmp_path, checkpoints, capsys, line, message):
     assert message in refused(capsys, main(words))
     assert list(tmp_path.iterdir()) == [old]
     assert old.read_text() == "kept"
+
+
+def take_light(path, out, *more):
+    return main(["import-weights", "light", str(path), "--out", str(out), *more])
+
+
+def test_any_member_that_imports_is_taken(tmp_path, light, light_checkpoint, capsys):
+    assert take_light(light_checkpoint, tmp_path / "out") == 0
+    assert capsys.readouterr() == ("1 parameter\n", "")
+    member = zoo.load_member(tmp_path / "out", CPU)
+    assert (type(member), member.scale, member.settings.swapped) == (zoo.ZOO["light"], None, False)
+    assert torch.equal(member.gain, torch.tensor([0.5]))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--scale", "2"), "--scale: light does not enlarge; leave out --scale"),
+        (("--groups", "8"), "--groups: light has no groups to choose; leave out --groups"),
+    ],
+)
+def test_options_of_other_networks(tmp_path, light, light_checkpoint, capsys, options, message):
+    error = refused(capsys, take_light(light_checkpoint, tmp_path / "out", *options))
+    assert message in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_a_member_does_not_recognise(tmp_path, light, checkpoints, capsys):
+    error = refused(capsys, take_light(checkpoints["sr3"], tmp_path / "out"))
+    assert error == f"error: {checkpoints['sr3']}: lacks square\n"
+
+
+def test_help_and_message_name_what_imports_and_nothing_else(tmp_path, light, capsys):
+    known = [name for name, kind in zoo.ZOO.items() if "import_released" in vars(kind)]
+    assert {"light", "sr3", "tfsdiff"} <= set(known)
+    assert f"'mean' is none of {', '.join(known)}\n" in refused(
+        capsys, take("mean", tmp_path / "x.pth", tmp_path / "out")
+    )
+    assert main(["import-weights", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"METHOD is one of {', '.join(known)}. Use" in text

@@ -1,5 +1,7 @@
 """What is read off a checkpoint in the released layout, and that the released chain is drawn."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -11,6 +13,7 @@ from tfsdiff.diffusion import schedule
 from tfsdiff.nets.conditional import ConditionalUNet
 from tfsdiff.params import Diffusion, Sampling, UNet
 from tfsdiff.zoo import released
+from tfsdiff.zoo.diffusing import Diffusing
 
 DEEP = UNet(
     width=64,
@@ -40,10 +43,10 @@ def test_released_configurations_are_recognised(method: str, unet: UNet) -> None
     with torch.device("meta"):
         network = ConditionalUNet(layout.CHANNELS[method], unet, layout.GATE[method], ratio=4)
     shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
-    assert released.recognise(shapes, method) == unet
+    assert released.recognise(shapes, layout.family(method)) == unet
 
 
-@pytest.mark.parametrize("method", released.FAMILIES)
+@pytest.mark.parametrize("method", layout.METHODS)
 @pytest.mark.parametrize(
     "change",
     [
@@ -55,15 +58,49 @@ def test_released_configurations_are_recognised(method: str, unet: UNet) -> None
 def test_any_architecture_is_read_off_its_shapes(method: str, change: dict) -> None:
     unet = layout.SMALL.model_copy(update=change)
     shapes = {k: tuple(v.shape) for k, v in layout.network(method, unet).state_dict().items()}
-    assert released.recognise(shapes, method, groups=8) == unet
+    assert released.recognise(shapes, layout.family(method), groups=8) == unet
 
 
-@pytest.mark.parametrize("method", released.FAMILIES)
+def test_there_is_a_family_for_every_member_that_diffuses() -> None:
+    assert {name for name, kind in zoo.ZOO.items() if issubclass(kind, Diffusing)} == set(
+        layout.METHODS
+    )
+    for method in layout.METHODS:
+        assert layout.family(method).name == method
+
+
+@pytest.mark.parametrize("method", layout.METHODS)
+def test_what_is_imported_draws_as_the_network_that_was_released(
+    method: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "some_gen.pth"
+    torch.save(layout.checkpoint(method), path)
+    kind = zoo.ZOO[method]
+    found = kind.import_released(path, groups=8)
+    assert found.settings == layout.family(method).settings
+    assert found.settings is not layout.family(method).settings
+    diffusion = Diffusion(
+        steps=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
+    )
+    sections = {"unet": layout.SMALL, "diffusion": diffusion}
+    values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    assert found.values == values
+    condition = torch.rand(1, layout.CHANNELS[method], 8, 8)
+    images = []
+    for tensors in (found.tensors, layout.network(method).state_dict()):
+        sampling = Sampling(sampler="ancestral", steps=6, spacing="time", batch=1)
+        member = zoo.build(method, found.settings, 2, sampling)
+        member.restore(tensors, values, CPU)
+        images.append(member.draw(condition, [torch.Generator().manual_seed(7)]))
+    assert torch.equal(*images)
+
+
+@pytest.mark.parametrize("method", layout.METHODS)
 def test_settings_make_the_released_network(method: str) -> None:
     diffusion = Diffusion(
         steps=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
     )
-    design = zoo.build(method, released.FAMILIES[method].settings, 2).design(diffusion)
+    design = zoo.build(method, layout.family(method).settings, 2).design(diffusion)
     assert design.condition_channels == layout.CHANNELS[method]
     assert design.gate == layout.GATE[method]
     assert (design.goal.prediction, design.goal.norm) == ("eps", "l1")
@@ -97,7 +134,7 @@ def plain_chain(
     return states
 
 
-@pytest.mark.parametrize("method", released.FAMILIES)
+@pytest.mark.parametrize("method", layout.METHODS)
 @pytest.mark.parametrize(("steps", "first", "last"), [(40, 1e-4, 0.3), (100, 1e-6, 1e-2)])
 def test_the_chain_is_the_released_one_step_by_step(
     method: str, steps: int, first: float, last: float, monkeypatch: pytest.MonkeyPatch
@@ -119,7 +156,7 @@ def test_the_chain_is_the_released_one_step_by_step(
     diffusion = Diffusion(
         steps=steps, schedule="linear", beta_start=first, beta_end=last, prediction="eps"
     )
-    member = zoo.build(method, released.FAMILIES[method].settings, 2)
+    member = zoo.build(method, layout.family(method).settings, 2)
     sections = {"unet": layout.SMALL, "diffusion": diffusion}
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
     member.restore(network.state_dict(), values, CPU)

@@ -5,11 +5,28 @@ be understood; 130 interrupted.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tfsdiff
 from tfsdiff.commands import fuse, import_weights, score
 from tfsdiff.errors import exit_code
+
+
+class Command(argparse.ArgumentParser):
+    """Parser of one command; `tail` makes the end of its help, when the help is asked for.
+
+    It lists the zoo, and to import all members (and with them numba) takes long.
+    """
+
+    def __init__(self, *, tail: Callable[[], str], **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+        self._tail = tail
+
+    def format_help(self) -> str:
+        """The help, its end included."""
+        self.epilog = self._tail()
+        return super().format_help()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,15 +50,13 @@ def parser() -> argparse.ArgumentParser:
         "Research software: not for clinical use.",
     )
     top.add_argument("--version", action="version", version=tfsdiff.__version__)
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = top.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=Command
+    )
     for module in (fuse, score, import_weights):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         command = commands.add_parser(
-            name,
-            help=module.SUMMARY,
-            description=module.SUMMARY,
-            epilog=module.EPILOG,
-            allow_abbrev=False,
+            name, help=module.SUMMARY, description=module.SUMMARY, tail=module.epilog
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)

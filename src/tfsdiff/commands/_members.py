@@ -1,6 +1,9 @@
-"""Members of the zoo, built from the options of a command instead of params.yaml."""
+"""Members of the zoo, built from the options of a command instead of params.yaml.
 
-from collections.abc import Sequence
+What a member can do is read off its class. Nothing here names a member: a new one needs no edit.
+"""
+
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +18,53 @@ from tfsdiff.zoo import storage
 from tfsdiff.zoo.base import Enlarger, Fuser, Member
 from tfsdiff.zoo.diffusing import Diffusing
 
-# An installed package has no params.yaml. A test holds these equal to workflow/conf/zoo; a method
-# without an entry takes all its constants from --set.
-PUBLISHED: dict[str, dict[str, Any]] = {
-    "bitonicx": {"mode": "paper", "threshold": 3.0, "iterations": 110, "majority_pixels": 19},
-    "copy": {"source": "anatomical_2"},
-    "mean": {},
-    "bicubic": {},
-}
+Kind = type[Member]
 
 
-def names(kind: type[Member]) -> list[str]:
-    """Names of the fusers, or of the enlargers, of the zoo."""
-    return [name for name, member in zoo.ZOO.items() if issubclass(member, kind)]
+def fuses(kind: Kind) -> bool:
+    """Whether such a member fuses."""
+    return issubclass(kind, Fuser)
+
+
+def enlarges(kind: Kind) -> bool:
+    """Whether such a member enlarges images one by one."""
+    return issubclass(kind, Enlarger)
+
+
+def diffuses(kind: Kind) -> bool:
+    """Whether such a member draws by the conditional diffusion, in steps."""
+    return issubclass(kind, Diffusing)
+
+
+def resizes(kind: Kind) -> bool:
+    """Whether such a member's results are larger than its sources; a joint one's are, too."""
+    return enlarges(kind) or diffuses(kind)  # the conditional diffusion draws enlarged images
+
+
+def needs_weights(kind: Kind) -> bool:
+    """Whether such a member needs weights."""
+    return kind.restore is not Member.restore
+
+
+def imports(kind: Kind) -> bool:
+    """Whether there are released checkpoints for such a member."""
+    return kind.import_released.__func__ is not Member.import_released.__func__
+
+
+def names(fits: Callable[[Kind], bool]) -> list[str]:
+    """Names of the members that fit. Imports all members, which takes long."""
+    return [name for name, kind in zoo.ZOO.items() if fits(kind)]
+
+
+def find(option: str, name: str, fits: Callable[[Kind], bool]) -> Kind:
+    """The class of the member `name`; no other member is imported, unless for the message.
+
+    Raises:
+        InputError: no such member, or it does not fit.
+    """
+    if name in zoo.ZOO and fits(zoo.ZOO[name]):
+        return zoo.ZOO[name]
+    raise InputError(f"{option}: '{name}' is none of {', '.join(names(fits))}")
 
 
 def make_fuser(
@@ -39,7 +76,7 @@ def make_fuser(
     device: str,
 ) -> Fuser:
     """Build or load a fuser; `scale` is for imported weights alone; see `_make`."""
-    _check_name("--method", name, names(Fuser))
+    find("--method", name, fuses)
     member = _make(name, changes, None, ("--weights", weights), steps, device)
     return _scaled(member, scale, weights)
 
@@ -48,7 +85,7 @@ def make_enlarger(
     name: str, scale: int, weights: Path | None, steps: int | None, device: str
 ) -> Enlarger:
     """Build or load an enlarger by `scale`; see `_make`."""
-    _check_name("--enlarger", name, names(Enlarger))
+    find("--enlarger", name, enlarges)
     member = _make(name, (), scale, ("--enlarger-weights", weights), steps, device)
     member = _scaled(member, scale, weights)
     if member.scale != scale:
@@ -65,17 +102,17 @@ def _make(
     device: str,
 ) -> Any:
     # A member that learns comes from its folder, settings and scale included; another is built.
-    option, folder = weights
-    learns = zoo.ZOO[name].fit is not Member.fit
-    if learns and folder is None:
-        raise InputError(f"{name} is learned; give the folder that `train` wrote with {option} DIR")
-    if not learns and folder is not None:
-        raise InputError(f"{name} learns nothing; leave out {option}")
-    if learns and changes:
+    (option, folder), kind = weights, zoo.ZOO[name]
+    if not needs_weights(kind):
+        if folder is not None:
+            raise InputError(f"{name} learns nothing; leave out {option}")
+        return zoo.build(name, kind.published | _changes(changes), scale)
+    if folder is None:
+        writers = "`train` or `import-weights`" if imports(kind) else "`train`"
+        raise InputError(f"{name} is learned; give the folder that {writers} wrote: {option} DIR")
+    if changes:
         raise InputError(f"{name} keeps the settings of its training; leave out --set")
-    if learns:
-        return _load(name, folder, steps, device)
-    return zoo.build(name, PUBLISHED.get(name, {}) | _changes(changes), scale)
+    return _load(name, folder, steps, device)
 
 
 def _load(name: str, folder: Path, steps: int | None, device: str) -> Member:
@@ -94,7 +131,7 @@ def _load(name: str, folder: Path, steps: int | None, device: str) -> Member:
 
 def _scaled(member: Any, scale: int | None, folder: Path | None) -> Any:
     # Released networks work at any scale and say none, unless their import was told one.
-    if isinstance(member, Diffusing) and member.scale is None:
+    if resizes(type(member)) and member.scale is None:
         if scale is None:
             raise InputError(f"{folder}: was imported without a scale; say it with --scale N")
         member.scale = scale
@@ -112,8 +149,3 @@ def _changes(changes: Sequence[str]) -> dict[str, Any]:
         if not (key and equals):
             raise InputError(f"--set: '{change}' is not KEY=VALUE")
     return values
-
-
-def _check_name(option: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise InputError(f"{option}: '{name}' is none of {', '.join(known)}")

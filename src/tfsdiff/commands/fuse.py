@@ -11,39 +11,61 @@ from PIL import Image
 from torch import Tensor
 
 from tfsdiff.commands._input import read_registered, whole
-from tfsdiff.commands._members import PUBLISHED, make_enlarger, make_fuser, names
+from tfsdiff.commands._members import (
+    diffuses,
+    enlarges,
+    fuses,
+    make_enlarger,
+    make_fuser,
+    names,
+)
+from tfsdiff.data.groups import ANATOMICAL, FUNCTIONAL
 from tfsdiff.data.images import to_8bit, write_png
 from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
 from tfsdiff.seeding import generator
 from tfsdiff.tensors import Batch
+from tfsdiff.zoo import ZOO
 from tfsdiff.zoo.base import Enlarger, Fuser
 from tfsdiff.zoo.ensemble import GAIN, moments, picture
 
 SUMMARY = "Fuse two anatomical images and a functional one into an 8-bit RGB PNG."
-EPILOG = (
-    "Images may be PNG, JPEG, TIFF, BMP or GIF, grey or colour, of any size, but registered and of "
-    "one size. Methods without anything to learn use the published constants: "
-    + "; ".join(
+
+
+def epilog() -> str:
+    """What --help says below the options."""
+    published = {name: ZOO[name].published for name in names(fuses)}
+    constants = "; ".join(
         f"{name} {' '.join(f'{key}={value}' for key, value in values.items())}"
-        for name, values in PUBLISHED.items()
+        for name, values in published.items()
         if values
     )
-    + ". With --samples K, OUT is the mean of the fusions of the seeds SEED to SEED + K - 1, and "
-    "two files beside it hold their standard deviation at each pixel (divisor K - 1, root mean "
-    f"square over R, G, B): OUT-deviation.png, 8 bit, {GAIN} levels for each grey level of "
-    f"deviation, saturated from {255 / GAIN:g} on; and OUT-deviation.tif, 32-bit floating point, "
-    "in grey levels of 0..255."
-)
+    return (
+        f"METHOD is one of {', '.join(published)}; ENLARGER one of {', '.join(names(enlarges))}. "
+        "Images may be PNG, JPEG, TIFF, BMP or GIF, grey or colour, of any size, but registered "
+        "and of one size. Methods without anything to learn use the published constants: "
+        f"{constants}. With --samples K, OUT is the mean of the fusions of the seeds SEED to SEED "
+        "+ K - 1, and two files beside it hold their standard deviation at each pixel (divisor "
+        f"K - 1, root mean square over R, G, B): OUT-deviation.png, 8 bit, {GAIN} levels for each "
+        f"grey level of deviation, saturated from {255 / GAIN:g} on; and OUT-deviation.tif, "
+        "32-bit floating point, in grey levels of 0..255."
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    enlargers = ", ".join(names(Enlarger))
     add = parser.add_argument
-    add("--method", required=True, help=", ".join(names(Fuser)))
+    add("--method", required=True, help="listed below")
     add("--anatomical", required=True, nargs=2, type=Path, metavar=("A", "B"))
     add("--functional", required=True, type=Path, metavar="F")
+    add(
+        "--modalities",
+        nargs=3,
+        metavar=("MA", "MB", "MF"),
+        help=f"of A, B ({', '.join(ANATOMICAL)}) and F ({', '.join(FUNCTIONAL)}): decide which "
+        "image takes the place of the visible one in a method made for visible and infrared light; "
+        "absent: B takes it",
+    )
     add("--out", required=True, type=Path, help="PNG to write; its folder is made")
     add(
         "--weights",
@@ -53,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a constant")
     add("--scale", type=whole("--scale", 2), metavar="N", help="make an image N times as large")
-    add("--enlarger", help=f"{enlargers}; in front of a method that cannot enlarge (bicubic)")
+    add("--enlarger", help="in front of a method that cannot enlarge; listed below (bicubic)")
     add("--enlarger-weights", type=Path, metavar="DIR", help="folder of the same kind")
     add("--seed", type=whole("--seed", 0), default=0, help="of the noise of diffusion models (0)")
     add(
@@ -66,7 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--steps",
         type=whole("--steps", 1),
         metavar="N",
-        help="draw by DDIM in N steps instead of by all steps of the training",
+        help="draw by DDIM in N steps instead of by all steps of the training; only if METHOD or "
+        "ENLARGER draws by diffusion",
     )
     add("--device", default="cpu", help="cpu (default) or cuda")
 
@@ -80,6 +103,7 @@ def run(arguments: argparse.Namespace) -> None:
         for path in beside:
             _check_free(path, paths)
     _check_device(arguments.device)
+    _check_modalities(arguments.modalities)
     fuser = make_fuser(
         arguments.method,
         arguments.set,
@@ -89,6 +113,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.device,
     )
     enlarger = _enlarger(arguments, fuser)
+    _check_steps(arguments.steps, fuser, enlarger)
     sources = read_registered(paths, "register the three and give them one size")
     draw = partial(_fuse, arguments, fuser, enlarger, sources)
     if arguments.samples is None:
@@ -113,7 +138,8 @@ def _fuse(
     if enlarger is not None:
         noise = [generator(seed, "enlarge", index) for index in range(len(sources))]
         sources = _mendable("--enlarger", lambda: enlarger.enlarge(sources, noise))
-    batch = Batch(("image",), sources[None])
+    modalities = (tuple(arguments.modalities),) if arguments.modalities else ()
+    batch = Batch(("image",), sources[None], modalities=modalities)
     noise = [generator(seed, "fuse", arguments.method)]
     return _mendable(arguments.method, lambda: fuser.fuse(batch, noise))
 
@@ -169,6 +195,21 @@ def _check_device(device: str) -> None:
         raise InputError(f"--device: '{device}' is none of cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device: torch finds no CUDA device here; use cpu")
+
+
+def _check_modalities(modalities: list[str] | None) -> None:
+    if modalities is None:
+        return
+    for name, known in zip(modalities, (ANATOMICAL, ANATOMICAL, FUNCTIONAL), strict=True):
+        if name not in known:
+            raise InputError(f"--modalities: '{name}' is none of {', '.join(known)}")
+    if modalities[0] == modalities[1]:
+        raise InputError(f"--modalities: A and B are both {modalities[0]}; leave out --modalities")
+
+
+def _check_steps(steps: int | None, *members: Fuser | Enlarger | None) -> None:
+    if steps is not None and not any(diffuses(type(member)) for member in members):
+        raise InputError("--steps: nothing here is drawn by diffusion in steps; leave out --steps")
 
 
 def _write(out: Path, pixels: np.ndarray) -> None:

@@ -17,12 +17,15 @@ from tfsdiff.metrics import METRICS, Scores, lpips
 from tfsdiff.metrics import score as compute
 
 SUMMARY = "Score a fused image against its three sources and, if there is one, its ground truth."
-EPILOG = (
-    "All images are scored as 8-bit RGB of one size. Against the sources a score is the mean over "
-    "the three. Conventions: "
-    + "; ".join(f"{name}: {metric.convention}" for name, metric in METRICS.items())
-    + "."
-)
+
+
+def epilog() -> str:
+    """What --help says below the options."""
+    conventions = "; ".join(f"{name}: {metric.convention}" for name, metric in METRICS.items())
+    return (
+        "All images are scored as 8-bit RGB of one size. Against the sources a score is the mean "
+        f"over the three. Conventions: {conventions}."
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

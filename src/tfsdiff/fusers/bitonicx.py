@@ -6,7 +6,7 @@ numbered in the reference page, 7.1.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -44,6 +44,12 @@ class BitonicX(Fuser):
     """Fuses each group by `fuse_bitonicx`; nothing is learned."""
 
     Settings: ClassVar[type[Section]] = Settings
+    published: ClassVar[dict[str, Any]] = {
+        "mode": "paper",
+        "threshold": 3.0,
+        "iterations": 110,
+        "majority_pixels": 19,
+    }
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; one generator an image."""

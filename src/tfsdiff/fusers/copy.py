@@ -1,7 +1,7 @@
 """Control: one of the sources as it is."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ class Copy(Fuser):
     """Returns the source that its settings name."""
 
     Settings = Settings
+    published: ClassVar[dict[str, Any]] = {"source": "anatomical_2"}
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]."""

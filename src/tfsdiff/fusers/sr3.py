@@ -4,6 +4,7 @@ Against TFS-Diff: one source a time instead of three, no gate, the noise objecti
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,14 +14,23 @@ from tfsdiff.params import Diffusion
 from tfsdiff.tensors import CHANNELS
 from tfsdiff.training.conditional import Design, Stack
 from tfsdiff.training.denoising import Goal
-from tfsdiff.zoo.base import Enlarger, Examples
+from tfsdiff.zoo import released
+from tfsdiff.zoo.base import Enlarger, Examples, Imported
 from tfsdiff.zoo.diffusing import Diffusing, Learning
+
+# 16 groups: the released configuration from 64 to 512 pixels.
+RELEASED = released.Family("sr3", CHANNELS, released.LEARNING, narrow_groups=16)
 
 
 class SR3(Diffusing, Enlarger):
     """One network for all modalities, which it sees as RGB images without being told which."""
 
     Settings = Learning
+
+    @classmethod
+    def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
+        """Read a checkpoint in the layout that `tfsdiff.zoo.released` knows."""
+        return released.read(checkpoint, RELEASED, groups)
 
     def design(self, diffusion: Diffusion) -> Design:
         """The published diffusion, without gate and image losses."""

@@ -5,6 +5,7 @@ channels, and L_PSF joins the noise objective. The target is the fused ground tr
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -18,9 +19,25 @@ from tfsdiff.tensors import CHANNELS, SOURCES, Batch
 from tfsdiff.training.conditional import Design, Stack
 from tfsdiff.training.denoising import Base, Goal
 from tfsdiff.training.losses import Levels
-from tfsdiff.zoo.base import Examples, Fuser
+from tfsdiff.zoo import released
+from tfsdiff.zoo.base import Examples, Fuser, Imported
 from tfsdiff.zoo.diffusing import Diffusing, Learning
 
+RELEASED = released.Family(
+    "tfsdiff",
+    SOURCES * CHANNELS,
+    released.LEARNING
+    | {
+        "base": "maximum",  # of no effect on eps
+        "tmfa": "all",
+        "tmfa_ratio": 4,
+        "psf": "released",
+        "psf_weight": 1.0,
+        "psf_mse": 0.0,
+        "psf_ssim": 1.0,
+        "psf_levels": "uniform",
+    },
+)
 Weight = Annotated[float, Field(ge=0)]
 
 
@@ -43,6 +60,11 @@ class TFSDiff(Diffusing, Fuser):
     Settings: ClassVar[type[Section]] = Settings
 
     settings: Settings
+
+    @classmethod
+    def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
+        """Read a checkpoint in the layout that `tfsdiff.zoo.released` knows."""
+        return released.read(checkpoint, RELEASED, groups)
 
     def design(self, diffusion: Diffusion) -> Design:
         """The network and goal that the settings describe, for such a diffusion."""

@@ -19,42 +19,11 @@ from tfsdiff.errors import InputError
 from tfsdiff.nets import state_dict
 from tfsdiff.nets.conditional import ConditionalUNet, Gate
 from tfsdiff.params import Diffusion, UNet, validate
-from tfsdiff.tensors import CHANNELS, SOURCES
-
-
-@dataclass(frozen=True)
-class Family:
-    """What a checkpoint does not say, but the released code.
-
-    Attributes:
-        condition_channels: of the network's input, beside the noisy image.
-        settings: the released training as settings of the member.
-    """
-
-    condition_channels: int
-    settings: dict[str, Any]
-
-    @property
-    def gate(self) -> tuple[Gate, int]:
-        """What the gate acts on, and how far it squeezes."""
-        return self.settings.get("tmfa", "none"), self.settings.get("tmfa_ratio", 1)
-
+from tfsdiff.tensors import CHANNELS
+from tfsdiff.zoo.base import Imported
 
 LEARNING = {"process": "diffusion", "prediction": None, "noise_loss": "l1"}
-TFSDIFF = {
-    "base": "maximum",  # of no effect on eps
-    "tmfa": "all",
-    "tmfa_ratio": 4,
-    "psf": "released",
-    "psf_weight": 1.0,
-    "psf_mse": 0.0,
-    "psf_ssim": 1.0,
-    "psf_levels": "uniform",
-}
-FAMILIES = {
-    "tfsdiff": Family(SOURCES * CHANNELS, LEARNING | TFSDIFF),
-    "sr3": Family(CHANNELS, LEARNING),
-}
+GROUPS = 32  # of the group normalisation
 NETWORK = "denoise_fn."
 OUTPUT = "res_block.block2.block.3.weight"  # the convolution that gives a residual unit its width
 BETA_START, BETA_END = 1e-6, 1e-2
@@ -65,25 +34,33 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Released:
-    """A checkpoint that was recognised.
+class Family:
+    """What a checkpoint does not say, but the released code.
 
     Attributes:
-        weights: of the network, float32, keys without prefix.
-        unet, diffusion: what it is, as the sections of these names.
+        name: of the member that draws by such a network.
+        condition_channels: of the network's input, beside the noisy image.
+        settings: the released training as settings of the member.
+        narrow_groups: of the group normalisation of a network with one block a level.
     """
 
-    weights: dict[str, Tensor]
-    unet: UNet
-    diffusion: Diffusion
+    name: str
+    condition_channels: int
+    settings: dict[str, Any]
+    narrow_groups: int = GROUPS
+
+    @property
+    def gate(self) -> tuple[Gate, int]:
+        """What the gate acts on, and how far it squeezes."""
+        return self.settings.get("tmfa", "none"), self.settings.get("tmfa_ratio", 1)
 
 
-def read(path: Path, method: str, groups: int | None = None) -> Released:
-    """Read and check the checkpoint `path` of `method`.
+def read(path: Path, family: Family, groups: int | None = None) -> Imported:
+    """Read and check the checkpoint `path` of a network of `family`.
 
     Args:
         path: what the released code names `..._gen.pth`; unpickled as tensors alone.
-        method: a key of `FAMILIES`.
+        family: of the member that takes it.
         groups: of the group normalisation, which leave no trace in a checkpoint; None: as released.
 
     Raises:
@@ -92,7 +69,7 @@ def read(path: Path, method: str, groups: int | None = None) -> Released:
     tensors = state_dict.load(path)
     try:
         weights = {k.removeprefix(NETWORK): v for k, v in tensors.items() if k.startswith(NETWORK)}
-        unet = recognise({k: tuple(v.shape) for k, v in weights.items()}, method, groups)
+        unet = recognise({k: tuple(v.shape) for k, v in weights.items()}, family, groups)
         diffusion = _recognise_steps(
             {k: v for k, v in tensors.items() if not k.startswith(NETWORK)}
         )
@@ -101,29 +78,40 @@ def read(path: Path, method: str, groups: int | None = None) -> Released:
                 raise InputError(f"{key} holds values that are not finite")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return Released(weights, unet, diffusion)
+    sections = {"unet": unet, "diffusion": diffusion}
+    values = {name: section.model_dump(mode="json") for name, section in sections.items()}
+    return Imported(dict(family.settings), weights, values, _summary(weights, unet, diffusion))
 
 
-def recognise(shapes: Shapes, method: str, groups: int | None = None) -> UNet:
+def _summary(weights: Mapping[str, Tensor], unet: UNet, diffusion: Diffusion) -> str:
+    level = unet.attention_level
+    return (
+        f"{sum(tensor.numel() for tensor in weights.values()):,} parameters: "
+        f"width {unet.width} x {', '.join(map(str, unet.multipliers))}; "
+        f"{unet.blocks} blocks a level; "
+        f"attention {'in the middle alone' if level is None else f'at level {level} too'}; "
+        f"{unet.groups} groups; T = {diffusion.steps}"
+    )
+
+
+def recognise(shapes: Shapes, family: Family, groups: int | None = None) -> UNet:
     """Read the architecture off the `shapes` of the network's tensors, and compare all of them.
 
     Raises:
         InputError: a tensor is missing, unknown or of another shape.
     """
     width, channels = _dimensions(shapes, "downs.0.weight", 4)[:2]
-    family = FAMILIES[method]
     wanted = family.condition_channels + CHANNELS
     if channels != wanted:
         raise InputError(
-            f"the network takes {channels} channels, that of {method} {wanted}; "
+            f"the network takes {channels} channels, that of {family.name} {wanted}; "
             "name the method that it was made for"
         )
     levels = _levels(shapes)
     attend = [n for n, level in enumerate(levels) if f"downs.{level[0]}.attn.qkv.weight" in shapes]
     tops = [_dimensions(shapes, f"downs.{level[0]}.{OUTPUT}", 4)[0] for level in levels]
     blocks = len(levels[0])
-    narrow = method == "sr3" and blocks == 1  # the released SR3 from 64 to 512 pixels
-    groups = groups or (16 if narrow else 32)
+    groups = groups or (family.narrow_groups if blocks == 1 else GROUPS)
     if width % groups:
         raise InputError(f"width {width} is no multiple of {groups} groups; say their --groups")
     values = {
