@@ -25,6 +25,8 @@ rule all:
         pipeline["quality"].all_outputs(),
         pipeline["uncertainty"].all_outputs(),
         pipeline["curves"].all_outputs(),
+        pipeline["variants"].all_outputs(),
+        pipeline["cost"].all_outputs(),
 
 
 rule ablations:

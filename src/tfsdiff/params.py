@@ -60,6 +60,23 @@ class DirectoryData(Section):
 Data = Annotated[PhantomData | DirectoryData, Field(discriminator="source")]
 
 
+class NoPairs(Section):
+    """Nothing to learn from beside the groups."""
+
+    source: Literal["none"]
+    input: str  # is not read
+
+
+class PairDirectory(Section):
+    """A folder of pairs: manifest.csv and PAIR/MR.png beside PAIR/CT.png (or PET, SPECT)."""
+
+    source: Literal["directory"]
+    input: str  # the folder
+
+
+PairSource = Annotated[NoPairs | PairDirectory, Field(discriminator="source")]
+
+
 class Split(Section):
     """The three parts: counts where their sum is the number of groups, else shares."""
 
@@ -144,12 +161,21 @@ class Metrics(Section):
 
 
 class Report(Section):
-    """What the tables and the figure show; the rows are cells that `evaluate` scores."""
+    """What the tables and the figure show; the rows are cells that `evaluate` scores.
 
-    table1: tuple[str, ...]
-    controls: tuple[str, ...]  # shown in Table 1 below a rule, without rank
+    Rows of Table 1 are all that the lists `joint`, `fusers` and `enlargers` make.
+    """
+
+    controls: tuple[str, ...]  # members whose rows stand below a rule, without rank
     table2: tuple[str, ...]
     figure2_groups: Count  # test groups shown
+
+
+class Variants(Section):
+    """What the settings of the fusers change, with the same weights."""
+
+    groups: Count  # test groups fused
+    changes: dict[str, dict[str, dict[str, Any]]]  # by fuser and name of the variant: its settings
 
 
 class Quality(Section):
@@ -159,6 +185,13 @@ class Quality(Section):
     scales: tuple[Count, ...]
     groups: Count  # test groups drawn
     evaluations: tuple[Count, ...]  # at most the T steps of the diffusion
+
+
+class Cost(Section):
+    """What the methods cost, measured on one test group."""
+
+    scale: Count  # of enlargement
+    repeats: Count  # calls timed, of which the shortest counts
 
 
 class Uncertainty(Section):

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tfsdiff.errors import InputError
-from tfsdiff.report.curves import PANELS, draw_curves, read_curve
+from tfsdiff.report.curves import LOSSES, PANELS, draw_curves, draw_losses, read_curve
 
 
 def training(folder: Path, parameters: int = 7) -> Path:
@@ -51,3 +51,14 @@ def test_figure_is_the_same_bytes_and_shows_every_network(tmp_path: Path) -> Non
     assert (tmp_path / "less.png").read_bytes() != (tmp_path / "one.png").read_bytes()
     with Image.open(tmp_path / "one.png") as image:
         assert image.width == 2 * 760 + 480
+
+
+def test_losses_have_a_panel_a_fuser(tmp_path: Path) -> None:
+    curve = read_curve(training(tmp_path / "a"), "train/loss")
+    for name, fusers in (("one.png", ["cddfuse"]), ("two.png", ["cddfuse", "mine"])):
+        lines = {fuser: dict.fromkeys(LOSSES, curve) for fuser in fusers}
+        draw_losses(lines, tmp_path / name)
+    with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "two.png") as two:
+        assert (one.width, two.width) == (700, 1340)
+    draw_losses({}, tmp_path / "none.png")
+    assert (tmp_path / "none.png").exists()

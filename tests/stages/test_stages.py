@@ -25,14 +25,17 @@ from tfsdiff.stages import (
     evaluate,
     figure,
     fuse,
+    pairs,
     prepare,
     quality,
     sample,
     split,
     table,
     train,
+    train_fuser,
     truth,
     uncertainty,
+    variants,
 )
 from tfsdiff.stages._live import LiveLog
 
@@ -43,9 +46,9 @@ VALUES = compose(
         "resolution.hr_pixels=16",
         "train.steps=2",
         "train.crop_pixels=12",
-        "report.table1=[tfsdiff,mean-bicubic]",
-        "report.controls=[mean-full]",
-        "fusers=[mean]",
+        "report.controls=[]",
+        "fusers=[mean,cddfuse]",
+        "enlargers=[bicubic]",
     ],
     CONF,
 )
@@ -55,6 +58,19 @@ def params_of(module, **changes):
     values = VALUES | changes
     fields = module.Params.model_fields
     return module.Params(**{key: value for key, value in values.items() if key in fields})
+
+
+ROWS = "fused/*/x?/*-*"
+
+
+def fit_fuser(at, fuser, **changes):
+    paths = {"split": "split.csv", "sources": "hr", "pairs": "pairs"}
+    made = {
+        "checkpoints": f"checkpoints/fusers/{fuser}", "live": f"live/fusers/{fuser}",
+        "speeds": f"speed/{fuser}.json", "out": f"models/fusers/{fuser}",
+    }  # fmt: skip
+    paths = {key: at / path for key, path in (paths | made).items()}
+    train_fuser.train_fuser(params_of(train_fuser, **changes), fuser=fuser, **paths)
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +95,22 @@ def folder(tmp_path_factory):
         params_of(enlarge), split=at / "split.csv", low=at / "lr",
         model=at / "models" / "bicubic", out=at / "enlarged",
     )  # fmt: skip
-    for source, kind, row in (
-        ("enlarged", "cascades/x2", "mean-bicubic"),
-        ("hr", "full/x1", "mean-full"),
-    ):
-        fuse.fuse(
-            params_of(fuse), fuser="mean", split=at / "split.csv", sources=at / source,
-            out=at / "fused" / kind / row,
-        )  # fmt: skip
+    pairs.pairs(
+        params_of(pairs), input=CONF, raw=at / "raw", split=at / "split.csv", out=at / "pairs"
+    )
+    for fuser in ("mean", "cddfuse"):
+        fit_fuser(at, fuser)
+        for source, kind in (("enlarged", "cascades/x2"), ("hr", "full/x1")):
+            row = f"{fuser}-{'full' if source == 'hr' else 'bicubic'}"
+            fuse.fuse(
+                params_of(fuse), fuser=fuser, split=at / "split.csv", sources=at / source,
+                model=at / "models/fusers" / fuser, out=at / "fused" / kind / row,
+            )  # fmt: skip
     sample.sample(
         params_of(sample), split=at / "split.csv", low=at / "lr",
         model=at / "models" / "tfsdiff", out=at / "fused/joint/x2/tfsdiff",
     )  # fmt: skip
-    for cell in ("joint/x2/tfsdiff", "cascades/x2/mean-bicubic", "full/x1/mean-full"):
+    for cell in ("joint/x2/tfsdiff", *(str(p.relative_to(at / "fused")) for p in at.glob(ROWS))):
         score(at, cell)
     yield at
     torch.set_num_threads(threads)
@@ -154,17 +173,53 @@ def test_table(folder):
     text = (folder / "report/table1.md").read_text()
     assert "TFS-Diff" in text
     assert "Profile ci; data: phantom" in text
+    assert text.endswith("learned here, from the training part alone; not the published weights.\n")
+    assert "| bicubic + CDDFuse |" in text.split("Controls")[0]
+    assert "| CDDFuse, full resolution |" in text.split("Controls")[1]
     assert (folder / "report/table1.tex").exists()
 
 
 def test_table_of_an_unknown_row_says_what_there_is(folder):
-    report = VALUES["report"] | {"table1": ["tfsdif"]}
+    report = VALUES["report"] | {"table2": ["tfsdif"]}
     with pytest.raises(InputError, match="no cell is called 'tfsdif'"):
         table.table(
-            params_of(table, report=report), number=1, metrics=folder / "metrics",
+            params_of(table, report=report), number=2, metrics=folder / "metrics",
             split=folder / "split.csv", out=folder / "report/wrong",
         )  # fmt: skip
     assert not list((folder / "report").glob("wrong*"))
+
+
+def test_imported_weights_stand_in_for_a_training(folder, tmp_path):
+    """`zoo.NAME.weights` names a folder; what is stored is the same but for the recipe."""
+    values = VALUES["zoo"]["cddfuse"] | {"weights": str(folder / "models/fusers/cddfuse")}
+    given = {"zoo": VALUES["zoo"] | {"cddfuse": values}}
+    for name in ("split.csv", "hr", "pairs"):
+        (tmp_path / name).symlink_to(folder / name)
+    fit_fuser(tmp_path, "cddfuse", **given)
+    file = "models/fusers/cddfuse/weights.safetensors"
+    assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+    assert json.loads((tmp_path / "live/fusers/cddfuse/metrics.json").read_text())["parameters"]
+    wrong = {"zoo": VALUES["zoo"] | {"cddfuse": values | {"weights": str(tmp_path)}}}
+    with pytest.raises(InputError, match=r"has no weights\.safetensors"):
+        fit_fuser(tmp_path, "cddfuse", **wrong)
+
+
+def test_variants_change_settings_and_not_weights(folder):
+    change = {"groups": 2, "changes": {"cddfuse": {"functional first": {"first": "functional"}}}}
+    out = folder / "report/variants"
+    variants.variants(
+        params_of(variants, variants=change), split=folder / "split.csv", sources=folder / "hr",
+        truth=folder / "truth", models=folder / "models/fusers", out=out,
+    )  # fmt: skip
+    lines = out.with_suffix(".md").read_text().splitlines()
+    assert "| CDDFuse | as set |" in lines[-2]
+    assert "| CDDFuse | functional first | `first: functional` |" in lines[-1]
+    with out.with_suffix(".csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["agreement"] == "" for row in rows] == [True, True, False, False]
+    full = json.loads((folder / "metrics/full/x1/cddfuse-full.json").read_text())
+    if full["images"] <= 2:
+        assert float(rows[0]["PSNR"]) == full["truth"]["PSNR"]["mean"]
 
 
 def test_figure(folder):

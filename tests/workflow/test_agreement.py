@@ -17,6 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from stages import Pipeline, Stage
 from tfsdiff.stages import _cli
+from tfsdiff.zoo import ZOO
+from tfsdiff.zoo.base import Enlarger, Fuser
+from tfsdiff.zoo.diffusing import Diffusing
 
 ENTRIES = yaml.safe_load(Path(__file__).resolve().parents[2].joinpath("dvc.yaml").read_text())
 ENTRIES = ENTRIES["stages"]
@@ -97,20 +100,13 @@ def imports():
 
 
 def closure(graph, module) -> set[str]:
-    """Modules that `module` reaches; the registry of the zoo is not followed into its members."""
-    base = set()
+    """Modules that `module` reaches; the zoo imports its members by name, out of sight."""
     seen, queue = set(), [module]
     while queue:
         current = queue.pop()
-        if current in seen:
-            continue
-        seen.add(current)
-        found = graph.find_modules_directly_imported_by(current)
-        if current == "tfsdiff.fusers":
-            found = {name for name in found if not name.startswith("tfsdiff.fusers.")} | (
-                found & base
-            )
-        queue += found
+        if current not in seen:
+            seen.add(current)
+            queue += graph.find_modules_directly_imported_by(current)
     return seen
 
 
@@ -118,25 +114,50 @@ def closure(graph, module) -> set[str]:
 PLUMBING = {
     "tfsdiff", "tfsdiff.backend", "tfsdiff.errors", "tfsdiff.files", "tfsdiff.params",
     "tfsdiff.progress", "tfsdiff.seeding", "tfsdiff.tensors", "tfsdiff.stages._cli",
-    "tfsdiff.stages._folders", "tfsdiff.fusers", "tfsdiff.zoo.storage",
+    "tfsdiff.stages._folders", "tfsdiff.zoo", "tfsdiff.zoo.storage",
 }  # fmt: skip
+
+
+def missing_code(root, graph, entry, modules) -> list[str]:
+    """Files that `modules` reach and the stage does not name as inputs."""
+    covered = [dep for dep in entry["deps"] if dep.startswith("src/")]
+    for axis in ("fuser", "enlarger", "network"):
+        covered = [dep.replace("${item." + axis + "}", "*") for dep in covered]
+    missing = []
+    for module in set().union(*(closure(graph, module) for module in modules)) - PLUMBING:
+        path = Path("src", *module.split("."))
+        path = path / "__init__.py" if (root / path).is_dir() else path.with_suffix(".py")
+        if path.name == "__init__.py" and len((root / path).read_text().splitlines()) <= 1:
+            continue
+        if not any(path.is_relative_to(dep) or path.match(dep) for dep in covered):
+            missing.append(path.as_posix())
+    return sorted(missing)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_code_that_a_stage_imports_is_a_dependency(root, imports, name):
-    entry = ENTRIES[name]
-    covered = [dep for dep in entry["deps"] if dep.startswith("src/")]
-    for member in ("fuser", "enlarger", "network"):
-        covered = [dep.replace("${item." + member + "}", "*") for dep in covered]
-    missing = []
-    for module in closure(imports, module_of(entry)) - PLUMBING:
-        path = Path("src", *module.split("."))
-        path = path / "__init__.py" if (root / path).is_dir() else path.with_suffix(".py")
-        if path.name == "__init__.py" and not (root / path).read_text().strip():
-            continue
-        if not any(path.is_relative_to(dep) or path.match(dep) for dep in covered):
-            missing.append(path.as_posix())
-    assert not sorted(missing)
+    assert not missing_code(root, imports, ENTRIES[name], [module_of(ENTRIES[name])])
+
+
+MEMBERS = {  # stages that load members of the zoo by name: of which kind
+    "train_fuser": Fuser, "fuse": Fuser, "fuse_full": Fuser, "variants": Fuser,
+    "cost": (Enlarger, Fuser),
+    "train": (Enlarger, Diffusing), "train_ablation": Diffusing,
+    "enlarge": Enlarger, "sample": Diffusing, "sample_ablation": Diffusing,
+    "quality": Diffusing, "uncertainty": Diffusing,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_code_of_the_members_is_a_dependency(root, imports, name):
+    kinds = {method: kind for method, kind in ZOO.items() if issubclass(kind, MEMBERS[name])}
+    if MEMBERS[name] is Fuser:  # those that enlarge as well are no fusers of cascades
+        kinds = {method: kind for method, kind in kinds.items() if not issubclass(kind, Diffusing)}
+    elif MEMBERS[name] is Diffusing:
+        kinds = {method: kind for method, kind in kinds.items() if issubclass(kind, Fuser)}
+    modules = [f"tfsdiff.fusers.{method}" for method in kinds]
+    assert modules
+    assert not missing_code(root, imports, ENTRIES[name], modules)
 
 
 def test_caches_beside_the_code_are_no_inputs(pipeline, root):

@@ -6,6 +6,7 @@ import pytest
 import torch
 import yaml
 
+import released_layout as layout
 from tfsdiff import params, zoo
 from tfsdiff.compose import compose, main
 from tfsdiff.nets.conditional import ConditionalUNet
@@ -15,9 +16,9 @@ from tfsdiff.zoo import released
 PROFILES = ["demo", "ci", "harvard", "paper", "official"]
 EXTRA = {profile: ["data.input=somewhere"] for profile in ("paper", "official")}
 STAGES = [
-    "acquire", "split", "prepare", "truth", "degrade", "train",
+    "acquire", "split", "prepare", "pairs", "truth", "degrade", "train", "train_fuser",
     "enlarge", "fuse", "sample", "evaluate", "table", "figure", "quality", "uncertainty",
-    "curves",
+    "curves", "variants", "cost",
 ]  # fmt: skip
 
 
@@ -55,6 +56,15 @@ def test_members_play_parts_that_exist(values):
     assert {*values["enlargers"], *values["joint"]} == set(values["networks"])
 
 
+def test_variants_are_settings_of_their_fusers(values):
+    for fuser, changes in values["variants"]["changes"].items():
+        for name, change in changes.items():
+            default, changed = (
+                zoo.build(fuser, values["zoo"][fuser] | one, None).settings for one in ({}, change)
+            )
+            assert default != changed, f"{fuser}: {name}"
+
+
 def test_ablations_differ_in_one_choice_and_are_shown(values):
     full = values["zoo"]["tfsdiff"]
     for name in values["ablations"]:
@@ -70,7 +80,7 @@ def test_profiles_have_the_same_keys(root):
             (top, sub)
             for top, value in mapping.items()
             for sub in (value if isinstance(value, dict) else [None])
-            if top != "data"
+            if top not in ("data", "pairs", "variants")
         }
 
     expected = keys(values_of(root, "demo"))
@@ -82,12 +92,13 @@ def test_official_is_what_import_weights_takes(root):
     """Imported weights get the settings and, where the shapes are those, the network of it."""
     values = values_of(root, "official")
     unet = params.UNet(**values["unet"])
-    for method, family in released.FAMILIES.items():
+    for method in layout.METHODS:
+        family = layout.family(method)
         assert values["zoo"][method] == family.settings
         with torch.device("meta"):
             network = ConditionalUNet(family.condition_channels, unet, *family.gate)
         shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
-        assert released.recognise(shapes, method) == unet
+        assert released.recognise(shapes, family) == unet
     diffusion = values["diffusion"]
     assert (diffusion["beta_start"], diffusion["beta_end"]) == (1e-6, 1e-2)
     assert (diffusion["steps"], diffusion["schedule"], diffusion["prediction"]) == (

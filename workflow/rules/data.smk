@@ -74,3 +74,18 @@ rule degrade:
         command=pipeline["degrade"].command,
     shell:
         "{params.command} > {log} 2>&1"
+
+
+rule pairs:
+    input:
+        pipeline.inputs("pairs"),
+    output:
+        directory(pipeline["pairs"].outputs),
+    log:
+        "results/logs/pairs.log",
+    threads: pipeline.threads
+    params:
+        tracked=pipeline["pairs"].tracked,
+        command=pipeline["pairs"].command,
+    shell:
+        "{params.command} > {log} 2>&1"

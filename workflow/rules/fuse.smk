@@ -26,6 +26,8 @@ rule fuse:
     log:
         "results/logs/fuse-{fuser}-{enlarger}-{scale}.log",
     threads: pipeline.threads
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
     params:
         tracked=pipeline["fuse"].tracked,
         command=pipeline["fuse"].command,
@@ -41,6 +43,8 @@ rule fuse_full:
     log:
         "results/logs/fuse_full-{fuser}.log",
     threads: pipeline.threads
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
     params:
         tracked=pipeline["fuse_full"].tracked,
         command=pipeline["fuse_full"].command,

@@ -94,3 +94,38 @@ rule curves:
         command=pipeline["curves"].command,
     shell:
         "{params.command} > {log} 2>&1"
+
+
+rule variants:
+    input:
+        pipeline.inputs("variants"),
+    output:
+        pipeline["variants"].outputs,
+    log:
+        "results/logs/variants.log",
+    threads: pipeline.threads
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["variants"].tracked,
+        command=pipeline["variants"].command,
+    shell:
+        "{params.command} > {log} 2>&1"
+
+
+rule cost:
+    input:
+        pipeline.inputs("cost"),
+    output:
+        pipeline["cost"].outputs,
+    log:
+        "results/logs/cost.log",
+    # Nothing beside it, where it can be had: seconds are measured.
+    threads: workflow.cores
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["cost"].tracked,
+        command=pipeline["cost"].command,
+    shell:
+        "{params.command} > {log} 2>&1"

@@ -37,3 +37,22 @@ rule train_ablation:
         command=pipeline["train_ablation"].command,
     shell:
         "{params.command} > {log} 2>&1"
+
+
+rule train_fuser:
+    input:
+        pipeline.inputs("train_fuser"),
+    output:
+        directory(pipeline["train_fuser"].outputs[0]),
+        pipeline["train_fuser"].outputs[1],
+        directory(pipeline["train_fuser"].outputs[2]),
+    log:
+        "results/logs/train_fuser-{fuser}.log",
+    threads: pipeline.threads
+    resources:
+        gpu=1 if pipeline.device == "cuda" else 0,
+    params:
+        tracked=pipeline["train_fuser"].tracked,
+        command=pipeline["train_fuser"].command,
+    shell:
+        "{params.command} > {log} 2>&1"

@@ -1,7 +1,9 @@
 """State dicts of other people's networks: read as plain tensors, without running their code."""
 
 import zipfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,9 +22,59 @@ def load(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: the file is missing, damaged or cut off, or holds anything else.
     """
+    values = _unpickle(path)
+    if not _is_state(values):
+        raise InputError(f"{path}: is no state dict of tensors; name the file of the weights")
+    return _plain(values, f"{path}: ")
+
+
+def load_several(path: Path, names: Collection[str]) -> dict[str, Tensor]:
+    """Load what `torch.save` wrote of a dictionary of state dicts, one for each of `names`.
+
+    Returns:
+        Tensors as of `load`, by the name of their state dict, a dot, and their key.
+
+    Raises:
+        InputError: as of `load`, or the names are not these.
+    """
+    values = _unpickle(path)
+    if not (isinstance(values, dict) and all(_is_state(part) for part in values.values())):
+        raise InputError(f"{path}: is no dictionary of state dicts; name the file of the weights")
+    for word, some in (
+        ("lacks", set(names) - values.keys()),
+        ("has unknown", values.keys() - set(names)),
+    ):
+        if some:
+            raise InputError(f"{path}: {word} {min(some, key=str)}")
+    parts = {name: _plain(values[name], f"{path}: {name}: ") for name in names}
+    return {f"{name}.{key}": x for name, part in parts.items() for key, x in part.items()}
+
+
+def check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuse tensors unless keys and shapes are those of `expected` and all values are finite.
+
+    Raises:
+        InputError: names the first key that differs.
+    """
+    for word, keys in (
+        ("lacks", expected.keys() - tensors.keys()),
+        ("has unknown", tensors.keys() - expected.keys()),
+    ):
+        if keys:
+            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+            raise InputError(f"{word} {min(keys)}{more}")
+    for key, like in expected.items():
+        if tensors[key].shape != like.shape:
+            shape, wanted = tuple(tensors[key].shape), tuple(like.shape)
+            raise InputError(f"{key} has shape {shape}, not {wanted}")
+        if not tensors[key].isfinite().all():
+            raise InputError(f"{key} holds values that are not finite")
+
+
+def _unpickle(path: Path) -> Any:
     try:
         _check_sums(path)
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or 'damaged'})") from None
     except Exception:  # torch raises whatever its parts raise, on one damaged byte or another
@@ -30,11 +82,16 @@ def load(path: Path) -> dict[str, Tensor]:
             f"{path}: cannot be loaded as plain tensors: it is cut off, damaged, no file of "
             "torch.save, or holds other objects, which are never run"
         ) from None
-    if not (isinstance(values, dict) and all(isinstance(v, Tensor) for v in values.values())):
-        raise InputError(f"{path}: is no state dict of tensors; name the file of the weights")
+
+
+def _is_state(values: Any) -> bool:
+    return isinstance(values, dict) and all(isinstance(v, Tensor) for v in values.values())
+
+
+def _plain(values: dict[Any, Tensor], origin: str) -> dict[str, Tensor]:
     for key, value in values.items():
         if value.dtype != torch.float32 or value.layout != torch.strided:
-            raise InputError(f"{path}: {key} is no dense float32 tensor")
+            raise InputError(f"{origin}{key} is no dense float32 tensor")
     parallel = all(str(key).startswith(PARALLEL) for key in values)
     return {
         str(key).removeprefix(PARALLEL if parallel else ""): _own(values.pop(key))

@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 
 from tfsdiff.errors import InputError
 from tfsdiff.report.figures import canvas
-from tfsdiff.report.names import LABELS
+from tfsdiff.report.names import label
 
 PANELS = {  # table of a training: name of the axis, whether it is logarithmic
     "train/loss": ("training loss", True),
     "validation/psnr": ("validation PSNR [dB]", False),
 }
+LOSSES = {"train/loss": "training", "validation/loss": "validation"}  # of a fuser: table, its name
 Lines = Mapping[str, pd.Series]  # network: values by step
 
 
@@ -81,7 +82,7 @@ def _panel(axes: Axes, panel: str, scale: int, lines: Lines, networks: Sequence[
             marker="o",
             ms=2,
             color=f"C{networks.index(network)}",
-            label=LABELS.get(network, network),
+            label=label(network),
         )
     if logarithmic:
         axes.set_yscale("log")
@@ -92,3 +93,26 @@ def _panel(axes: Axes, panel: str, scale: int, lines: Lines, networks: Sequence[
     axes.set_ylabel(name, fontsize=8)
     axes.tick_params(labelsize=7, which="both")
     axes.grid(color="0.9", linewidth=0.5)
+
+
+def draw_losses(losses: Mapping[str, Lines], path: Path) -> None:
+    """Draw the losses of the fusers that learn to the PNG file `path`, a panel each.
+
+    Args:
+        losses: by fuser, then by table (`LOSSES`), the values by step. No two fusers minimise the
+            same thing, so their panels have scales of their own.
+        path: where to.
+    """
+    count = max(len(losses), 1)
+    with canvas(path, 640 * count + 60, 620) as figure:
+        grid = figure.subplots(1, count, squeeze=False)[0]
+        for axes, (fuser, lines) in zip(grid, losses.items(), strict=False):
+            for table, values in lines.items():
+                axes.plot(values.index, values, lw=1.2, marker="o", ms=2, label=LOSSES[table])
+            axes.set_title(label(fuser), fontsize=9)
+            axes.set_xlabel("step", fontsize=8)
+            axes.tick_params(labelsize=7, which="both")
+            axes.grid(color="0.9", linewidth=0.5)
+            axes.legend(frameon=False, fontsize=7)
+        grid[0].set_ylabel("loss", fontsize=8)
+        figure.tight_layout()

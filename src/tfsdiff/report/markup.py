@@ -67,7 +67,7 @@ def markdown(table: "Table") -> str:
         f"<sup>{number}</sup> {markdown_text(note)}"
         for number, note in enumerate(table.notes, start=1)
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *map(markdown_text, table.remarks)]) + "\n"
 
 
 def _markdown_grid(block: "Block") -> str:
@@ -126,6 +126,8 @@ def _latex_float(table: "Table", against: str) -> str:
     for number, note in enumerate(table.notes, start=1):
         if number in used:
             lines += ["", rf"\textsuperscript{{{number}}} {latex_text(note)}\par"]
+    for remark in table.remarks:
+        lines += ["", rf"{latex_text(remark)}\par"]
     return "\n".join([*lines, r"\end{table*}"]) + "\n"
 
 

@@ -74,6 +74,7 @@ class Table:
     caption: str
     blocks: tuple[Block, ...]
     notes: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def markdown(self) -> str:
         """Render as GitHub Markdown: the best bold, the second best underlined."""
@@ -95,6 +96,7 @@ def render_table(
     caption: str,
     controls: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Table:
     """Rank the rows per scale and metric, and lay them out.
 
@@ -108,6 +110,7 @@ def render_table(
         caption: plain text; see the function of that name.
         controls: rows shown below the others and left out of the ranking.
         labels: {row: name for readers}; a row without one is shown under its own name.
+        remarks: sentences below the table.
     """
     missing = [(row, s) for s in scales for row in (*rows, *controls) if (row, s) not in cells]
     if missing:
@@ -123,7 +126,7 @@ def render_table(
                 for row in (*rows, *controls)
             ]
             blocks.append(Block(against, scale, _ranked(lines)))
-    return Table(caption, tuple(blocks), tuple(notes))
+    return Table(caption, tuple(blocks), tuple(notes), tuple(remarks))
 
 
 def caption(

@@ -1,14 +1,16 @@
-"""Draw the curves of all trainings: loss and validation PSNR against the step.
+"""Draw the curves of all trainings: loss and validation PSNR by step, and losses of the fusers.
 
-Reads: DVCLive's tables of the networks that the parameters name. Writes: a PNG.
+Reads: DVCLive's tables of the networks and fusers that the parameters name. Writes: two PNGs.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from tfsdiff import zoo
 from tfsdiff.params import Section
-from tfsdiff.report.curves import PANELS, draw_curves, read_curve
+from tfsdiff.report.curves import LOSSES, PANELS, draw_curves, draw_losses, read_curve
 from tfsdiff.stages import _cli
 
 
@@ -17,12 +19,14 @@ class Params(Section):
 
     ablation_scales: tuple[int, ...]
     ablations: tuple[str, ...]
+    fusers: tuple[str, ...]
     networks: tuple[str, ...]
     scales: tuple[int, ...]
+    zoo: dict[str, dict[str, Any]]
 
 
-def curves(params: Params, *, live: Path, out: Path) -> None:
-    """Draw the trainings whose tables lie in `live` to `out`."""
+def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
+    """Draw the trainings whose tables lie in `live` to `out`, those of fusers to `fusers`."""
     lines: dict[tuple[str, int], dict[str, pd.Series]] = {}
     for scale in params.scales:
         folders = {name: live / f"{name}-x{scale}" for name in params.networks}
@@ -33,6 +37,13 @@ def curves(params: Params, *, live: Path, out: Path) -> None:
             found = {name: read_curve(folder, panel) for name, folder in folders.items()}
             lines[panel, scale] = {k: v for k, v in found.items() if v is not None}
     draw_curves(params.scales, lines, out)
+    losses = {
+        name: {table: read_curve(live / "fusers" / name, table) for table in LOSSES}
+        for name in params.fusers
+        if zoo.weights_of(params.zoo[name]) is None
+    }
+    learned = {name: found for name, found in losses.items() if None not in found.values()}
+    draw_losses(learned, fusers)
 
 
 if __name__ == "__main__":

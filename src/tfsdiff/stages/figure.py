@@ -11,7 +11,7 @@ from tfsdiff.data.groups import Group, image_path
 from tfsdiff.data.images import Pixels, read
 from tfsdiff.params import Report, Section
 from tfsdiff.report.figures import Panel, Zoom, figure2
-from tfsdiff.report.names import LABELS
+from tfsdiff.report.names import label, table1_rows
 from tfsdiff.stages import _cli
 from tfsdiff.stages._shown import spread
 
@@ -19,6 +19,9 @@ from tfsdiff.stages._shown import spread
 class Params(Section):
     """What this stage may see."""
 
+    enlargers: tuple[str, ...]
+    fusers: tuple[str, ...]
+    joint: tuple[str, ...]
     report: Report
 
 
@@ -34,13 +37,14 @@ def figure(
     cascades: Path,
     out: Path,
 ) -> None:
-    """Draw the figure of one scale to `out`; the methods are the rows of Table 1."""
+    """Draw the figure of one scale to `out`; the methods are the ranked rows of Table 1."""
+    rows, _ = table1_rows(params.joint, params.fusers, params.enlargers, params.report.controls)
     panels = []
     for group in spread(select(sources, split, "test"), params.report.figure2_groups):
         pictures = [
             *_images(group, sources, "{}"),
             *_images(group, low, f"{{}} ×1/{scale}"),
-            *_fused(group, params.report.table1, (joint, cascades)),
+            *_fused(group, rows, (joint, cascades)),
             ("truth", read(truth / f"{group.group}.png")),
         ]
         side = len(pictures[0][1])
@@ -59,7 +63,7 @@ def _fused(
 ) -> Iterator[tuple[str, Pixels]]:
     for row in rows:
         folder = next((folder for folder in folders if (folder / row).is_dir()), folders[0])
-        yield LABELS.get(row, row), read(folder / row / f"{group.group}.png")
+        yield label(row), read(folder / row / f"{group.group}.png")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Fuse three high-resolution sources of every test group with a member that works at one size.
 
-Reads: the split, an image folder with at least the test groups. Writes: GROUP.png a test group.
+Reads: the split, an image folder with at least the test groups, the fitted fuser. Writes: GROUP.png
+a test group.
 """
 
 from pathlib import Path
-from typing import Any
 
-from tfsdiff import seeding, zoo
+from tfsdiff import backend, seeding, zoo
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.params import Compute, Section
 from tfsdiff.progress import progress
@@ -19,12 +19,11 @@ class Params(Section):
 
     compute: Compute
     seed: int
-    zoo: dict[str, dict[str, Any]]
 
 
-def fuse(params: Params, *, fuser: str, split: Path, sources: Path, out: Path) -> None:
-    """Write what `fuser` makes of the test groups in the image folder `sources`."""
-    member = zoo.build(fuser, params.zoo[fuser], scale=None)
+def fuse(params: Params, *, fuser: str, split: Path, sources: Path, model: Path, out: Path) -> None:
+    """Write what `fuser`, fitted as `model`, makes of the test groups in `sources`."""
+    member = zoo.load_member(model, backend.make(params.compute))
 
     def fused():
         for group in progress(select(sources, split, "test"), fuser):

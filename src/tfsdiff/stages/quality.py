@@ -24,7 +24,7 @@ from tfsdiff.metrics import lpips, score
 from tfsdiff.params import Compute, Metrics, Quality, Sampling, Section
 from tfsdiff.progress import progress
 from tfsdiff.report import plots
-from tfsdiff.report.names import LABELS
+from tfsdiff.report.names import label
 from tfsdiff.report.quality import Point, sentence, write_points
 from tfsdiff.report.scores import Summary, summarise
 from tfsdiff.stages import _cli
@@ -82,7 +82,7 @@ def quality(
         load_batch(sources, groups, truth),
         lpips.load(params.metrics.lpips_backbone),
     )
-    title = f"{LABELS.get(network, network)} ×{scale}"
+    title = f"{label(network)} ×{scale}"
     points, seconds = _measure(params, member, scene, progress(cells, title), scale)
     full = points[-1]
     wanted = [point for point in points if point.evaluations in params.quality.evaluations]

@@ -7,12 +7,14 @@ the split. Writes: three files that differ in their ending.
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from tfsdiff import zoo
 from tfsdiff.data.split import read_split
 from tfsdiff.errors import InputError
 from tfsdiff.files import replacing
 from tfsdiff.params import Data, Report, Resolution, Sampling, Section, Split, Train
-from tfsdiff.report.names import LABELS, TITLES
+from tfsdiff.report.names import TITLES, label, table1_rows
 from tfsdiff.report.scores import Summary, read_summary
 from tfsdiff.report.tables import caption, render_table
 from tfsdiff.stages import _cli
@@ -34,17 +36,22 @@ class Params(Section):
     scales: tuple[int, ...]
     split: Split
     train: Train
+    zoo: dict[str, dict[str, Any]]
 
 
 def table(params: Params, *, number: int, metrics: Path, split: Path, out: Path) -> None:
     """Write table `number` to `out`.md, .csv and .tex."""
     report = params.report
     if number == 1:
-        rows, controls, scales = report.table1, report.controls, params.scales
+        lists = params.joint, params.fusers, params.enlargers, report.controls
+        rows, controls = table1_rows(*lists)
+        scales, remarks = params.scales, _origins(params)
     else:
-        rows, controls, scales = report.table2, (), params.ablation_scales
+        rows, controls, scales, remarks = report.table2, (), params.ablation_scales, ()
     cells = dict(_cells(params, metrics, (*rows, *controls), scales))
-    rendered = render_table(cells, rows, scales, _caption(params, number, split), controls, LABELS)
+    labels = {row: label(row) for row in (*rows, *controls)}
+    text = _caption(params, number, split)
+    rendered = render_table(cells, rows, scales, text, controls, labels, remarks)
     for ending, text in (
         ("md", rendered.markdown()),
         ("csv", rendered.csv()),
@@ -72,6 +79,21 @@ def _cells(
                     "FUSER-ENLARGER or FUSER-full of the sections fusers and enlargers"
                 )
             yield (row, scale), read_summary(metrics / kind / f"x{scale}" / f"{row}.json")
+
+
+def _origins(params: Params) -> list[str]:
+    """Where the weights of the fusers come from that learn."""
+    learned = [name for name in params.fusers if zoo.learns(name, params.zoo[name])]
+    imported = [name for name in learned if zoo.weights_of(params.zoo[name]) is not None]
+    here = [name for name in learned if name not in imported]
+    return [
+        f"{', '.join(map(label, names))}: {text}"
+        for names, text in (
+            (here, "learned here, from the training part alone; not the published weights."),
+            (imported, "with imported weights."),
+        )
+        if names
+    ]
 
 
 def _caption(params: Params, number: int, split: Path) -> str:

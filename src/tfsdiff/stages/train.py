@@ -8,19 +8,15 @@ runs again, and the speed differs from run to run.
 With `train.processes` above 1 the stage runs itself under torchrun, one process a GPU.
 """
 
-import contextlib
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
-from tfsdiff import backend, zoo
+from tfsdiff import zoo
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.split import Part
 from tfsdiff.params import Compute, Diffusion, Section, Train, UNet
 from tfsdiff.stages import _cli, _launch
-from tfsdiff.stages._live import LiveLog
-from tfsdiff.training.recipe import Silence
+from tfsdiff.stages._fit import fit_and_save
 from tfsdiff.zoo.base import Examples, Recipe
 
 
@@ -58,21 +54,7 @@ def train(
     _launch.relaunch(params.train.processes)
     recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)
     member = zoo.build(network, params.zoo[network], scale)
-    first = os.environ.get("RANK", "0") == "0"  # of the processes of torchrun: it alone writes
-    with LiveLog(live, speeds) if first else contextlib.nullcontext(Silence()) as log:
-        member.fit(
-            examples("train"),
-            examples("validation"),
-            recipe,
-            backend.make(params.compute),
-            log,
-        )
-        if first:
-            log.size(sum(tensor.numel() for tensor in member.state()[0].values()))
-    if first:
-        zoo.save_member(out, network, member)
-        # What is finished must not be resumed: the code may be another next time.
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    fit_and_save(network, member, examples, recipe, params.compute, live, speeds, out)
 
 
 if __name__ == "__main__":

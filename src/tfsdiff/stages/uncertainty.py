@@ -20,7 +20,7 @@ from tfsdiff.params import Compute, Sampling, Section, Uncertainty
 from tfsdiff.progress import progress
 from tfsdiff.report import plots
 from tfsdiff.report.calibration import calibrate, write_calibration
-from tfsdiff.report.names import LABELS
+from tfsdiff.report.names import label
 from tfsdiff.stages import _cli
 from tfsdiff.stages._shown import spread
 from tfsdiff.tensors import Batch
@@ -56,7 +56,7 @@ def uncertainty(
     sampling = params.sampling.model_copy(update={"steps": params.uncertainty.evaluations})
     member = zoo.load_member(model, backend.make(params.compute), sampling)
     groups = spread(select(low, split, "test"), params.uncertainty.groups)
-    title = f"{LABELS.get(network, network)} ×{scale}"
+    title = f"{label(network)} ×{scale}"
     parts = progress(list(batches(low, groups, sampling.batch)), title)
     drawn = [_moments(params, member, batch) for batch in parts]
     found = Moments(

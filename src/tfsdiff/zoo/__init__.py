@@ -20,6 +20,7 @@ from tfsdiff.zoo import storage
 from tfsdiff.zoo.base import Member
 
 MEMBERS = "tfsdiff.fusers"
+METHOD, WEIGHTS = "method", "weights"  # keys of a member's settings that are not its own
 
 
 class Zoo(Mapping[str, type[Member]]):
@@ -62,19 +63,34 @@ def build(
     Args:
         name: of the member; a key of `ZOO`, or that of a variant.
         settings: hyper-parameters, checked against the member's `Settings`. Those of a variant name
-            the `method` of which they are a variant, a key of `ZOO`.
+            the `method` of which they are a variant, a key of `ZOO`; `weights` are passed over, see
+            `weights_of`.
         scale: factor of enlargement, or None for a member that works at one size.
         sampling: how a diffusion model draws; may also be set on the member later.
 
     Raises:
         InputError: no such member, or wrong settings.
     """
-    values = {"method": name} | settings
-    method = values.pop("method")
+    kind = _kind(name, settings)
+    values = {key: value for key, value in settings.items() if key not in (METHOD, WEIGHTS)}
+    return kind(validate(values, kind.Settings, f"zoo.{name}"), scale, sampling)
+
+
+def _kind(name: str, settings: dict[str, Any]) -> type[Member]:
+    method = settings.get(METHOD, name)
     if method not in ZOO:
         raise InputError(f"no method is called {method!r}; there are {', '.join(ZOO)}")
-    kind = ZOO[method]
-    return kind(validate(values, kind.Settings, f"zoo.{name}"), scale, sampling)
+    return ZOO[method]
+
+
+def learns(name: str, settings: dict[str, Any]) -> bool:
+    """Whether the member `name` has anything to learn."""
+    return _kind(name, settings).fit is not Member.fit
+
+
+def weights_of(settings: dict[str, Any]) -> Path | None:
+    """Folder of imported weights that a member's settings name in place of a training."""
+    return None if settings.get(WEIGHTS) is None else Path(settings[WEIGHTS])
 
 
 def save_member(folder: Path, name: str, member: Member) -> None:
@@ -86,15 +102,46 @@ def write_member(
     folder: Path, name: str, member: Member, tensors: dict[str, Tensor], recipe: dict[str, Any]
 ) -> None:
     """Write the member `name` to `folder`, with `tensors` and `recipe` as its learned state."""
-    method = type(member).__module__.rpartition(".")[2]
-    settings = {"method": method} | member.settings.model_dump(mode="json")
+    settings = {METHOD: _method(member)} | member.settings.model_dump(mode="json")
     storage.write(
         folder, tensors, {"name": name, "scale": member.scale, "settings": settings, **recipe}
     )
 
 
-def load_member(folder: Path, backend: Backend, sampling: Sampling | None = None) -> Member:
+def take_weights(member: Member, folder: Path, backend: Backend) -> None:
+    """Give `member` what was learned by the one in `folder`, as `import-weights` writes it.
+
+    Raises:
+        InputError: the folder is missing or malformed, or holds another method or architecture.
+    """
+    tensors, values = storage.read(folder)
+    settings = values.pop("settings", {})
+    if settings.get(METHOD) != _method(member):
+        raise InputError(f"{folder}: holds {settings.get(METHOD)}, not {_method(member)}")
+    recipe = {key: value for key, value in values.items() if key not in ("name", "scale")}
+    try:
+        member.restore(tensors, recipe, backend)
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from None
+
+
+def _method(member: Member) -> str:
+    return type(member).__module__.rpartition(".")[2]
+
+
+def load_member(
+    folder: Path,
+    backend: Backend,
+    sampling: Sampling | None = None,
+    change: dict[str, Any] | None = None,
+) -> Member:
     """Load what `save_member` wrote, to compute by `backend`.
+
+    Args:
+        folder: of the member.
+        backend: where it computes.
+        sampling: how a diffusion model draws.
+        change: settings that differ from those it learned with; they must leave the weights alone.
 
     Raises:
         InputError: the folder is missing or malformed.
@@ -105,7 +152,8 @@ def load_member(folder: Path, backend: Backend, sampling: Sampling | None = None
     except KeyError as error:
         raise InputError(f"{folder / storage.PARAMS}: lacks {error}; train again") from None
     try:
-        member = build(*head, sampling)
+        name, settings, scale = head
+        member = build(name, settings | (change or {}), scale, sampling)
         member.restore(tensors, values, backend)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None

@@ -61,6 +61,7 @@ class Member:
     """Base of the zoo: holds settings, learns nothing, stores nothing.
 
     Attributes:
+        published: settings for whoever has no configuration, where a publication has fixed them.
         settings: hyper-parameters, of the member's own class `Settings`.
         scale: factor of enlargement, where the member enlarges.
         sampling: how a diffusion model draws its images; others never look at it. It is no part of
@@ -68,6 +69,7 @@ class Member:
     """
 
     Settings: ClassVar[type[Section]]
+    published: ClassVar[dict[str, Any]] = {}
 
     def __init__(
         self, settings: Section, scale: int | None = None, sampling: Sampling | None = None

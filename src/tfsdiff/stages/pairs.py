@@ -1,0 +1,50 @@
+"""Take the pairs of images that fusers learn from beside the groups, at high resolution.
+
+Reads: a pair folder (nothing, where `pairs.source` is none), manifest and split of the groups.
+Writes: a pair folder without the patients of the validation and test part.
+"""
+
+from pathlib import Path
+
+from tfsdiff.data.degrade import resize
+from tfsdiff.data.groups import read_manifest
+from tfsdiff.data.images import Pixels, to_8bit, to_unit
+from tfsdiff.data.pairs import Pair, read_images, read_pairs, without_patients, write_pairs
+from tfsdiff.data.split import read_split
+from tfsdiff.params import Compute, PairSource, Resolution, Section
+from tfsdiff.progress import progress
+from tfsdiff.stages import _cli
+
+
+class Params(Section):
+    """What this stage may see."""
+
+    compute: Compute
+    pairs: PairSource
+    resolution: Resolution
+
+
+def pairs(params: Params, *, input: Path, raw: Path, split: Path, out: Path) -> None:
+    """Write the pair folder `out` from the one that `input` is, if there is any."""
+    found: list[Pair] = []
+    if params.pairs.source == "directory":
+        part_of = {place.group: place.part for place in read_split(split)}
+        unseen = {g.patient for g in read_manifest(raw) if part_of.get(g.group) != "train"}
+        found = without_patients(read_pairs(input), unseen)
+    pixels = params.resolution.hr_pixels
+
+    def image(stored: Pixels) -> Pixels:
+        resized = to_8bit(resize(to_unit(stored), pixels))
+        return resized if stored.ndim == 3 else resized[..., 0]
+
+    write_pairs(
+        out,
+        (
+            (pair, tuple(image(stored) for stored in read_images(input, pair)))
+            for pair in progress(found, "pairs")
+        ),
+    )
+
+
+if __name__ == "__main__":
+    _cli.run(pairs)
