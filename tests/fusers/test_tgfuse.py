@@ -110,7 +110,7 @@ def test_learns_is_stored_and_fuses(
     assert fused.shape == (4, 3, 20, 20)
     assert torch.all((fused >= 0) & (fused <= 1))
     names = set(rows[-1][1])
-    assert {"train_generator_structure", "validation_loss"} <= names
+    assert {"train_structure", "validation_loss"} <= names
     assert ("train_discriminators_loss" in names) == (made.settings.training == "paper")
     assert set(made.state()[0]) == set(made.new_network(learning=False).state_dict())
     save_member(tmp_path / "a", "tgfuse", made)

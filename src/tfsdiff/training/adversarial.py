@@ -100,7 +100,7 @@ class Adversarial(FusionTask):
 
     def turns(self, step: int) -> Sequence[Turn]:
         """The generator, then the discriminators: together, or one by one as released."""
-        generator = Turn(self.fusing, ("generator.",), "generator")
+        generator = Turn(self.fusing, ("generator.",))
         if not self.rules.discriminators:
             return (generator,)
         if self.rules.game == "paper":
