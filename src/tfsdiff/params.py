@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tfsdiff.errors import InputError
 
+def _odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError("must be odd")
+    return number
+
+
 Count = Annotated[int, Field(ge=1)]
+Odd = Annotated[Count, AfterValidator(_odd)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Prediction = Literal["eps", "v", "x0", "residual"]
 Precision = Literal["float32", "bfloat16"]

@@ -12,7 +12,7 @@ from tfsdiff import seeding
 from tfsdiff.backend import CPU
 from tfsdiff.data.colour import rgb_to_ycbcr
 from tfsdiff.errors import InputError
-from tfsdiff.fusers.cddfuse import CDDFuse, stretched
+from tfsdiff.fusers.cddfuse import CDDFuse
 from tfsdiff.nets.cddfuse import CDDFuse as Network
 from tfsdiff.tensors import Batch, luminance
 from tfsdiff.training.recipe import Silence

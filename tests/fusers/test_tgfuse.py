@@ -9,7 +9,8 @@ from torch import Tensor
 import tiny
 from tfsdiff.backend import CPU
 from tfsdiff.errors import InputError
-from tfsdiff.fusers.tgfuse import COUNTER, OFFICIAL, TGFuse, architecture
+from tfsdiff.fusers.tgfuse import OFFICIAL, TGFuse, architecture
+from tfsdiff.nets.state_dict import COUNTER
 from tfsdiff.nets.tgfuse import Generator, reflected
 from tfsdiff.params import read_yaml
 from tfsdiff.training.adversarial import Players

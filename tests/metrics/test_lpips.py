@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from tfsdiff.errors import InputError
 from tfsdiff.metrics import lpips as module
 from tfsdiff.metrics.lpips import SMALLEST_SIDE, Unavailable, load, lpips
+from tfsdiff.pretrained import DOWNLOAD_TIMEOUT_SECONDS
 
 from .conftest import packaged, read
 
@@ -202,7 +203,7 @@ def test_the_network_is_asked_with_a_timeout(cached, monkeypatch):
 
     monkeypatch.setattr("torch.hub.urlopen", look)
     assert "TimeoutError: timed out" in load("torchvision").reason
-    assert timeouts == [module.DOWNLOAD_TIMEOUT_SECONDS]
+    assert timeouts == [DOWNLOAD_TIMEOUT_SECONDS]
 
 
 def test_a_cache_that_cannot_be_written_is_not_named(monkeypatch, tmp_path):

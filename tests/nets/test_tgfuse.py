@@ -13,6 +13,7 @@ from tfsdiff.errors import InputError
 from tfsdiff.nets import vgg
 from tfsdiff.nets.tgfuse import Generator, greyed, reflected
 from tfsdiff.nets.vgg import VGG, pretrained
+from tfsdiff.pretrained import DOWNLOAD_TIMEOUT_SECONDS
 
 SHAPES = {
     "conv_in1.conv2d.weight": (2, 2, 1, 1),
@@ -259,7 +260,7 @@ def test_features_that_cannot_be_downloaded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(*given: object, **named: object) -> None:
-        assert socket.getdefaulttimeout() == vgg.DOWNLOAD_TIMEOUT_SECONDS
+        assert socket.getdefaulttimeout() == DOWNLOAD_TIMEOUT_SECONDS
         raise OSError("no network here")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help='print JSON; an infinite value is the text "inf"')
     add(
         "--lpips-backbone",
-        default=lpips.TORCHVISION,
+        default=TORCHVISION,
         metavar="FILE",
         help="AlexNet features as safetensors (default: what torchvision downloads)",
     )

@@ -5,30 +5,21 @@ IEEE Transactions on Instrumentation and Measurement 2023, as its released code 
 numbered in the reference page, 7.1.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import AfterValidator, Field
-from torch import Tensor
+from pydantic import Field
 
-from tfsdiff.data.colour import grey, rgb_to_yuv, yuv_to_rgb
+from tfsdiff.data.colour import rgb_to_yuv, yuv_to_rgb
 from tfsdiff.filters.bitonic import bitonic
 from tfsdiff.filters.gradient import clarity, tensor_operator
 from tfsdiff.filters.majority import majority
 from tfsdiff.filters.pulse import cnp, papcnn
-from tfsdiff.params import Count, Section
-from tfsdiff.tensors import Batch
-from tfsdiff.zoo.base import Fuser
+from tfsdiff.params import Count, Odd, Section
+from tfsdiff.zoo.classical import Classical, check_group
 
 EXPONENT = 0.01
-
-
-def _odd(pixels: int) -> int:
-    if pixels % 2 == 0:
-        raise ValueError("must be odd")
-    return pixels
 
 
 class Settings(Section):
@@ -37,10 +28,10 @@ class Settings(Section):
     mode: Literal["paper", "official"]  # official: as MATLAB runs the released code, see `energy`
     threshold: Annotated[float, Field(gt=0)]  # of the bitonic filter; the released call passes 3
     iterations: Count  # of both networks
-    majority_pixels: Annotated[Count, AfterValidator(_odd)]  # side of the window of the vote
+    majority_pixels: Odd  # side of the window of the vote
 
 
-class BitonicX(Fuser):
+class BitonicX(Classical):
     """Fuses each group by `fuse_bitonicx`; nothing is learned."""
 
     Settings: ClassVar[type[Section]] = Settings
@@ -51,21 +42,17 @@ class BitonicX(Fuser):
         "majority_pixels": 19,
     }
 
-    def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
-        """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; one generator an image."""
-        fused = [
-            self._fuse_group(sources, generator)
-            for sources, generator in zip(batch.sources, generators, strict=True)
-        ]
-        return torch.stack(fused).to(batch.sources)
-
-    def _fuse_group(self, sources: Tensor, generator: torch.Generator) -> Tensor:
-        images = sources.double().permute(0, 2, 3, 1).cpu().numpy()
+    def fuse_group(
+        self,
+        anatomical_1: np.ndarray,
+        anatomical_2: np.ndarray,
+        functional: np.ndarray,
+        generator: torch.Generator,
+    ) -> np.ndarray:
+        """Fuse two grey images and a coloured one; the generator seeds the official mode's noise."""
         seed = torch.randint(2**62, (), generator=generator, device=generator.device).item()
-        fused, _ = fuse_bitonicx(
-            grey(images[0]), grey(images[1]), images[2], self.settings, np.random.default_rng(seed)
-        )
-        return torch.from_numpy(np.ascontiguousarray(fused.transpose(2, 0, 1)))
+        rng = np.random.default_rng(seed)
+        return fuse_bitonicx(anatomical_1, anatomical_2, functional, self.settings, rng)[0]
 
 
 def fuse_bitonicx(
@@ -87,12 +74,7 @@ def fuse_bitonicx(
     Returns:
         Fusion (H, W, 3) in [0, 1], and that of the anatomical images (H, W), not clipped.
     """
-    shape = anatomical_1.shape
-    if len(shape) != 2 or anatomical_2.shape != shape or functional.shape != (*shape, 3):
-        raise ValueError(
-            f"images must be (H, W), (H, W), (H, W, 3), not {shape}, {anatomical_2.shape}, "
-            f"{functional.shape}"
-        )
+    check_group(anatomical_1, anatomical_2, functional)
     intermediate = fuse_anatomical(anatomical_1, anatomical_2, settings)
     yuv = rgb_to_yuv(np.asarray(functional, np.float64))
     yuv[..., 0] = fuse_functional(intermediate, yuv[..., 0], settings, rng)

@@ -19,12 +19,12 @@ from tfsdiff.errors import InputError
 from tfsdiff.nets import cddfuse as nets
 from tfsdiff.nets import state_dict
 from tfsdiff.nets.cddfuse import Skip, skip_image
-from tfsdiff.params import Count, Section, validate
+from tfsdiff.params import Count, Section
 from tfsdiff.tensors import Batch
 from tfsdiff.training.decomposition import Decomposition, PhaseOneSkip, Plan, Similarity
 from tfsdiff.training.fusion import GreyPairs
 from tfsdiff.zoo.base import Imported
-from tfsdiff.zoo.pairwise import Learned, LearnedPairwise, slots
+from tfsdiff.zoo.pairwise import Learned, LearnedPairwise, slots, stretched
 
 PARTS = ("DIDF_Encoder", "DIDF_Decoder", "BaseFuseLayer", "DetailFuseLayer")  # of a checkpoint
 BLOCK = "DIDF_Encoder.encoder_level1."
@@ -88,17 +88,7 @@ class CDDFuse(LearnedPairwise):
         if groups is not None:
             raise InputError(f"--groups: {cls.__name__} normalises no groups; leave it out")
         tensors = state_dict.load_several(checkpoint, PARTS)
-        try:
-            sizes = architecture(tensors)
-            settings = validate(OFFICIAL | sizes, Settings, "the network cannot be built")
-            with torch.device("meta"):
-                expected = cls(settings).new_network(learning=False).state_dict()
-            state_dict.check(tensors, expected)
-        except InputError as error:
-            raise InputError(f"{checkpoint}: {error}") from None
-        count = sum(tensor.numel() for tensor in tensors.values())
-        words = ", ".join(f"{name} {value}" for name, value in sizes.items())
-        return Imported(OFFICIAL | sizes, tensors, {}, f"{count:,} parameters: {words}")
+        return cls.recognise(checkpoint, tensors, OFFICIAL, architecture)
 
     def new_network(self, learning: bool) -> nets.CDDFuse:
         """The network that the settings describe."""
@@ -136,12 +126,6 @@ class CDDFuse(LearnedPairwise):
         others = torch.cat([other, colour[:, :1].clamp(0, 1)], dim=1)
         fused = self.fuse_pair(visible, others, generators).to(visible).clamp(0, 1)
         return ycbcr_to_rgb(torch.cat([fused, colour[:, 1:]], dim=1)).clamp(0, 1)
-
-
-def stretched(images: Tensor) -> Tensor:
-    """Stretch each of (B, 1, H, W) linearly to the whole of [0, 1]; constant ones stay."""
-    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
-    return torch.where(high > low, (images - low) / (high - low), images)
 
 
 def architecture(tensors: dict[str, Tensor]) -> dict[str, int]:

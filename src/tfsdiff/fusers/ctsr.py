@@ -5,18 +5,18 @@ sparse representation", Measurement 204, 2022, as its released code has it; step
 reference page, 6.1. The dictionary is learned from the training images, or read from a file.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Tensor
 
 from tfsdiff import seeding
 from tfsdiff.backend import Backend
-from tfsdiff.data.colour import grey, rgb_to_yuv, yuv_to_rgb
+from tfsdiff.data.colour import rgb_to_yuv, yuv_to_rgb
 from tfsdiff.errors import InputError
 from tfsdiff.filters.dictionary import (
     checked,
@@ -30,11 +30,12 @@ from tfsdiff.filters.dictionary import (
 from tfsdiff.filters.laplacian import brighter_or_sharper
 from tfsdiff.filters.rolling import rolling_guidance
 from tfsdiff.filters.sparse import SIDE, fuse_sparse
-from tfsdiff.params import Count, Section
+from tfsdiff.params import Count, Odd, Section
 from tfsdiff.progress import progress
-from tfsdiff.tensors import Batch, luminance
+from tfsdiff.tensors import luminance
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
-from tfsdiff.zoo.base import Examples, Fuser, Imported, Log, Recipe
+from tfsdiff.zoo.base import Examples, Imported, Log, Recipe
+from tfsdiff.zoo.classical import Classical, check_group
 
 LEARNED = "learned"
 UNSEEN_SHARE = 8  # patches learned from over those that the curve of the validation is made of
@@ -56,12 +57,6 @@ RELEASED = {
 Positive = Annotated[float, Field(gt=0)]
 
 
-def _odd(pixels: int) -> int:
-    if pixels % 2 == 0:
-        raise ValueError("must be odd")
-    return pixels
-
-
 class Settings(Section):
     """How CTSR is run, and how its dictionary is learned."""
 
@@ -77,10 +72,10 @@ class Settings(Section):
     stride: Annotated[int, Field(ge=1, le=SIDE)]
     error: Positive
     threshold: Positive
-    window_pixels: Annotated[Count, AfterValidator(_odd)]
+    window_pixels: Odd
 
 
-class CTSR(Fuser):
+class CTSR(Classical):
     """Fuses each group by `fuse_ctsr`; learns the dictionary."""
 
     Settings: ClassVar[type[Section]] = Settings
@@ -175,18 +170,18 @@ class CTSR(Fuser):
             raise InputError("dictionary: its atoms are not float64 of length 1; train again")
         self._dictionary, self._recipe = matrix, values
 
-    def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
-        """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; no generator is drawn from."""
-        return torch.stack([self._fuse_group(x) for x in batch.sources]).to(batch.sources)
-
-    def _fuse_group(self, sources: Tensor) -> Tensor:
+    def fuse_group(
+        self,
+        anatomical_1: np.ndarray,
+        anatomical_2: np.ndarray,
+        functional: np.ndarray,
+        generator: torch.Generator,
+    ) -> np.ndarray:
+        """Fuse two grey images and a coloured one; no generator is drawn from."""
         if self._dictionary is None:
             raise ValueError("needs a dictionary (fit or restore) before it can fuse")
-        images = sources.double().permute(0, 2, 3, 1).cpu().numpy()
-        fused, _ = fuse_ctsr(
-            grey(images[0]), grey(images[1]), images[2], self._dictionary, self.settings
-        )
-        return torch.from_numpy(np.ascontiguousarray(fused.transpose(2, 0, 1)))
+        images = anatomical_1, anatomical_2, functional
+        return fuse_ctsr(*images, self._dictionary, self.settings)[0]
 
 
 class _Judge:
@@ -236,12 +231,7 @@ def fuse_ctsr(
     Returns:
         Fusion (H, W, 3) in [0, 1], and that of the anatomical images (H, W), not clipped.
     """
-    shape = anatomical_1.shape
-    if len(shape) != 2 or anatomical_2.shape != shape or functional.shape != (*shape, 3):
-        raise ValueError(
-            f"images must be (H, W), (H, W), (H, W, 3), not {shape}, {anatomical_2.shape}, "
-            f"{functional.shape}"
-        )
+    check_group(anatomical_1, anatomical_2, functional)
     intermediate = fuse_pair(anatomical_1, anatomical_2, dictionary, settings)
     yuv = rgb_to_yuv(np.asarray(functional, np.float64))
     # Structure and texture are chosen apart and may add up to 1.4 (quirk R5): clipped only here.

@@ -18,13 +18,13 @@ from tfsdiff.errors import InputError
 from tfsdiff.metrics.images import PEAK
 from tfsdiff.nets import state_dict, vgg
 from tfsdiff.nets.tgfuse import Generator, greyed, multiple_of, reflected
-from tfsdiff.params import Count, Fraction, Section, validate
+from tfsdiff.params import Count, Fraction, Section
+from tfsdiff.pretrained import TORCHVISION
 from tfsdiff.training.adversarial import Adversarial, Game, Players, Rules, Ties
 from tfsdiff.training.fusion import GreyPairs
 from tfsdiff.zoo.base import Imported
 from tfsdiff.zoo.pairwise import Learned, LearnedPairwise
 
-COUNTER = ".num_batches_tracked"  # of batch normalisation, the only integers in a checkpoint
 GREY = 128.0  # what the released code continues images with (T7)
 NONE, RANDOM = "none", "random"
 
@@ -78,7 +78,7 @@ OFFICIAL: dict[str, Any] = {  # what computes the released results from the rele
     "adversarial": 0.0,
     "margin": 1.0,
     "discriminator_rate": 1.0,
-    "discriminators": vgg.TORCHVISION,
+    "discriminators": TORCHVISION,
     "discriminator_width": 1.0,
     "train": None,
 }
@@ -99,18 +99,8 @@ class TGFuse(LearnedPairwise):
         """
         if groups is not None:
             raise InputError(f"--groups: {cls.__name__} normalises no groups; leave it out")
-        tensors = load(checkpoint)
-        try:
-            sizes = architecture(tensors)
-            settings = validate(OFFICIAL | sizes, Settings, "the network cannot be built")
-            with torch.device("meta"):
-                expected = cls(settings).new_network(learning=False).state_dict()
-            state_dict.check(tensors, expected)
-        except InputError as error:
-            raise InputError(f"{checkpoint}: {error}") from None
-        count = sum(p.numel() for key, p in tensors.items() if "running" not in key and p.ndim)
-        words = ", ".join(f"{name} {value}" for name, value in sizes.items())
-        return Imported(OFFICIAL | sizes, tensors, {}, f"{count:,} parameters: {words}")
+        tensors = state_dict.load(checkpoint)
+        return cls.recognise(checkpoint, tensors, OFFICIAL, architecture)
 
     def new_network(self, learning: bool) -> Generator | Players:
         """The generator, where it is `learning` among the players."""
@@ -171,18 +161,6 @@ def features(source: str) -> dict[str, Tensor]:
         return vgg.pretrained(source)
     except InputError as error:
         raise InputError(f"zoo.*.discriminators: {error}") from None
-
-
-def load(checkpoint: Path) -> dict[str, Tensor]:
-    """Load as `state_dict.load` does, which knows no integers, but for the counters."""
-    values = state_dict._unpickle(checkpoint)
-    if not state_dict._is_state(values):
-        raise InputError(f"{checkpoint}: is no state dict of tensors; name the file of the weights")
-    for key, value in values.items():
-        if str(key).endswith(COUNTER) and value.dtype == torch.int64:
-            values[key] = value.float()
-    tensors = state_dict._plain(values, f"{checkpoint}: ")
-    return {key: x.long() if key.endswith(COUNTER) else x for key, x in tensors.items()}
 
 
 def architecture(tensors: dict[str, Tensor]) -> dict[str, int]:

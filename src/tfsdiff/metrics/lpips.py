@@ -5,30 +5,19 @@ user's or from what torchvision downloads. Where they cannot be had, `load` says
 giving a network. Neither package is imported: that takes seconds, and every evaluation would wait.
 """
 
-import contextlib
-import http.client
 import importlib.util
-import io
-import os
-import pickle
-import socket
-import zipfile
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tfsdiff.errors import InputError
 from tfsdiff.metrics.images import PEAK, checked_pair
+from tfsdiff.pretrained import DAMAGES, TORCHVISION, download, read, take
 
-TORCHVISION = "torchvision"
 SMALLEST_SIDE = 31  # a smaller image vanishes in AlexNet's poolings
-DOWNLOAD_TIMEOUT_SECONDS = 20.0
 # What torchvision calls AlexNet_Weights.IMAGENET1K_V1; the digits are the SHA-256.
 URL = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
 _SHAPES = {  # of the convolutions, by their index in AlexNet's `features`
@@ -41,7 +30,6 @@ _SHAPES = {  # of the convolutions, by their index in AlexNet's `features`
 _STRIDE_AND_PADDING = {"0": (4, 2), "3": (1, 2), "6": (1, 1), "8": (1, 1), "10": (1, 1)}
 _POOLED = {"3", "6"}  # layers that see the maximum over 3 x 3 pixels, every second one
 _HEADS = "weights/v0.1/alex.pth"  # inside the package
-_DAMAGES = (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 _CURE = 'give the AlexNet features as safetensors, or "torchvision" to download them'
 
 
@@ -146,68 +134,23 @@ def load(backbone: str) -> Network | Unavailable:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InputError(f"metrics.lpips_backbone: {path} is no file; {_CURE}")
     try:
-        return _select(load_file(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"metrics.lpips_backbone: {path}: {reason}; {_CURE}") from None
+        return read(path, _shapes())
+    except ValueError as error:
+        raise InputError(f"metrics.lpips_backbone: {error}; {_CURE}") from None
 
 
 def _download() -> dict[str, Tensor] | Unavailable:
     try:
-        with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS), _silence():
-            # The defaults of torch would unpickle what came, unchecked.
-            return _select(
-                torch.hub.load_state_dict_from_url(
-                    URL, map_location="cpu", progress=False, check_hash=True, weights_only=True
-                )
-            )
-    except (*_DAMAGES, OSError, http.client.HTTPException) as error:
-        return Unavailable(f"AlexNet weights could not be had from {URL} ({_reason(error)})")
+        return download(URL, _shapes())
+    except ValueError as error:
+        return Unavailable(f"AlexNet {error}")
 
 
-def _reason(error: Exception) -> str:
-    """Say in one line what went wrong, the same on every machine: without its paths."""
-    # Unlike Path.exists, access does not raise where a folder may not be entered.
-    if os.access(Path(torch.hub.get_dir(), "checkpoints", Path(URL).name), os.F_OK):
-        return f"{Path(URL).name} in torch's cache cannot be used; delete it"
-    text = getattr(error, "strerror", None) or str(error)
-    return f"{type(error).__name__}: {' '.join(text.split())}"
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    # torch.hub announces downloads, on one stream or the other.
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-@contextlib.contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _select(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the ten backbone tensors out of `tensors`; ValueError where one is not as it must be."""
+def _shapes() -> dict[str, tuple[int, ...]]:
+    """Shapes of the ten backbone tensors, by torchvision's keys."""
     shapes = {f"features.{layer}.weight": shape for layer, shape in _SHAPES.items()}
-    shapes |= {f"features.{layer}.bias": shape[:1] for layer, shape in _SHAPES.items()}
-    return {name: _take(tensors, name, shape) for name, shape in shapes.items()}
-
-
-def _take(tensors: Mapping[str, Tensor], name: str, shape: tuple[int, ...]) -> Tensor:
-    if not isinstance(tensors, Mapping) or name not in tensors:
-        raise ValueError(f"{name} is missing")
-    tensor = tensors[name]
-    if not isinstance(tensor, Tensor) or tensor.shape != shape or not tensor.isfinite().all():
-        raise ValueError(f"{name} must be finite and of shape {shape}")
-    return tensor.float()
+    return shapes | {f"features.{layer}.bias": shape[:1] for layer, shape in _SHAPES.items()}
 
 
 def _read_heads() -> dict[str, Tensor] | Unavailable:
@@ -219,11 +162,11 @@ def _read_heads() -> dict[str, Tensor] | Unavailable:
         path = Path(package.origin).parent / _HEADS
         weights = torch.load(path, map_location="cpu", weights_only=True)
         return {
-            f"heads.{layer}": _take(weights, f"lin{slot}.model.1.weight", (1, maps, 1, 1)).flatten()
+            f"heads.{layer}": take(weights, f"lin{slot}.model.1.weight", (1, maps, 1, 1)).flatten()
             for slot, (layer, (maps, *_)) in enumerate(_SHAPES.items())
         }
     except FileNotFoundError:
         reason = "is missing"
-    except (*_DAMAGES, OSError):
+    except (*DAMAGES, OSError):
         reason = "is damaged or of another layout"
     return Unavailable(f"{_HEADS} in the package lpips {reason}; install lpips 0.1.4 again")

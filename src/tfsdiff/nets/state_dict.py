@@ -11,13 +11,17 @@ from torch import Tensor
 from tfsdiff.errors import InputError
 
 PARALLEL = "module."  # what torch puts before each key of a network on several GPUs
+COUNTER = ".num_batches_tracked"  # of batch normalisation, the only integers in a checkpoint
+
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def load(path: Path) -> dict[str, Tensor]:
     """Load what `torch.save` wrote of a state dict.
 
     Returns:
-        Dense float32 tensors in memory of their own, by key, without the prefix of DataParallel.
+        Dense tensors in memory of their own, by key, without the prefix of DataParallel: float32,
+        but for the counters of batch normalisation, which are int64.
 
     Raises:
         InputError: the file is missing, damaged or cut off, or holds anything else.
@@ -56,18 +60,41 @@ def check(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None
     Raises:
         InputError: names the first key that differs.
     """
+    check_shapes(shapes(tensors), shapes(expected))
+    check_finite(tensors)
+
+
+def shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each of `tensors`, by its key."""
+    return {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+
+
+def check_shapes(found: Shapes, expected: Shapes, prefix: str = "") -> None:
+    """Refuse tensors of other keys or shapes than `expected`; `prefix` is put before the key.
+
+    Raises:
+        InputError: names the first key that differs.
+    """
     for word, keys in (
-        ("lacks", expected.keys() - tensors.keys()),
-        ("has unknown", tensors.keys() - expected.keys()),
+        ("lacks", expected.keys() - found.keys()),
+        ("has unknown", found.keys() - expected.keys()),
     ):
         if keys:
             more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise InputError(f"{word} {min(keys)}{more}")
-    for key, like in expected.items():
-        if tensors[key].shape != like.shape:
-            shape, wanted = tuple(tensors[key].shape), tuple(like.shape)
-            raise InputError(f"{key} has shape {shape}, not {wanted}")
-        if not tensors[key].isfinite().all():
+            raise InputError(f"{word} {prefix}{min(keys)}{more}")
+    for key, shape in expected.items():
+        if found[key] != shape:
+            raise InputError(f"{prefix}{key} has shape {found[key]}, not {shape}")
+
+
+def check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse tensors with values that are not finite.
+
+    Raises:
+        InputError: names the first of them.
+    """
+    for key, tensor in tensors.items():
+        if not tensor.isfinite().all():
             raise InputError(f"{key} holds values that are not finite")
 
 
@@ -90,8 +117,10 @@ def _is_state(values: Any) -> bool:
 
 def _plain(values: dict[Any, Tensor], origin: str) -> dict[str, Tensor]:
     for key, value in values.items():
-        if value.dtype != torch.float32 or value.layout != torch.strided:
-            raise InputError(f"{origin}{key} is no dense float32 tensor")
+        kind = torch.int64 if str(key).endswith(COUNTER) else torch.float32
+        if value.dtype != kind or value.layout != torch.strided:
+            name = str(kind).removeprefix("torch.")
+            raise InputError(f"{origin}{key} is no dense {name} tensor")
     parallel = all(str(key).startswith(PARALLEL) for key in values)
     return {
         str(key).removeprefix(PARALLEL if parallel else ""): _own(values.pop(key))

@@ -5,27 +5,18 @@ arXiv 1409.1556, configuration D, in torchvision's layout; groups and the convol
 those of the released TGFuse (reference page, 2.3).
 """
 
-import contextlib
-import http.client
-import io
-import pickle
-import socket
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tfsdiff.errors import InputError
+from tfsdiff.pretrained import TORCHVISION, download, read
 
 Depth = Literal["relu_1_2", "relu_2_2", "relu_3_3", "relu_4_3"]
 
-TORCHVISION = "torchvision"
-DOWNLOAD_TIMEOUT_SECONDS = 20.0
 # What torchvision calls VGG16_Weights.IMAGENET1K_V1; the digits are the SHA-256.
 URL = "https://download.pytorch.org/models/vgg16-397923af.pth"
 GROUPS: dict[
@@ -36,7 +27,6 @@ GROUPS: dict[
     "relu_3_3": (256, (10, 12, 14)),
     "relu_4_3": (512, (17, 19, 21)),
 }
-_DAMAGES = (RuntimeError, ValueError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile)
 _CURE = (
     'name a safetensors file of the VGG-16 features, or "torchvision" to download them, or "random"'
 )
@@ -100,65 +90,19 @@ def pretrained(source: str) -> dict[str, Tensor]:
         InputError: they cannot be had, or are not these tensors.
     """
     try:
-        return _select(_download() if source == TORCHVISION else _read(Path(source)))
+        if source == TORCHVISION:
+            return download(URL, _shapes())
+        return read(Path(source), _shapes())
     except ValueError as error:
-        raise InputError(f"{source}: {error}; {_CURE}") from None
+        raise InputError(f"{error}; {_CURE}") from None
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ValueError("is no file")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
-
-
-def _download() -> dict[str, Tensor]:
-    try:
-        with _socket_timeout(DOWNLOAD_TIMEOUT_SECONDS), _silence():
-            # The defaults of torch would unpickle what came, unchecked.
-            return torch.hub.load_state_dict_from_url(
-                URL, map_location="cpu", progress=False, check_hash=True, weights_only=True
-            )
-    except (*_DAMAGES, OSError, http.client.HTTPException) as error:
-        text = " ".join((getattr(error, "strerror", None) or str(error)).split())
-        raise ValueError(f"could not be had from {URL} ({type(error).__name__}: {text})") from None
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    # torch.hub announces downloads, on one stream or the other.
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-@contextlib.contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
-
-
-def _select(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Take the twenty tensors out of `tensors`; ValueError where one is not as it must be."""
-    taken, channels = {}, 3
+def _shapes() -> dict[str, tuple[int, ...]]:
+    """Shapes of the twenty tensors, by torchvision's keys."""
+    shapes, channels = {}, 3
     for maps, places in GROUPS.values():
         for place in places:
-            for kind, shape in (("weight", (maps, channels, 3, 3)), ("bias", (maps,))):
-                key = f"features.{place}.{kind}"
-                taken[key] = _take(tensors, key, shape)
+            shapes[f"features.{place}.weight"] = (maps, channels, 3, 3)
+            shapes[f"features.{place}.bias"] = (maps,)
             channels = maps
-    return taken
-
-
-def _take(tensors: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:
-    if not isinstance(tensors, Mapping) or key not in tensors:
-        raise ValueError(f"{key} is missing")
-    tensor = tensors[key]
-    if not isinstance(tensor, Tensor) or tensor.shape != shape or not tensor.isfinite().all():
-        raise ValueError(f"{key} must be finite and of shape {shape}")
-    return tensor.float()
+    return shapes

@@ -42,7 +42,11 @@ def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
         for name in params.fusers
         if zoo.weights_of(params.zoo[name]) is None
     }
-    learned = {name: found for name, found in losses.items() if None not in found.values()}
+    learned = {
+        name: lines
+        for name, lines in losses.items()
+        if all(values is not None for values in lines.values())
+    }
     draw_losses(learned, fusers)
 
 

@@ -6,7 +6,8 @@ the luminance of the functional image second; the chroma of the functional image
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -16,13 +17,14 @@ from tfsdiff import seeding
 from tfsdiff.backend import CPU, Backend
 from tfsdiff.data.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from tfsdiff.errors import InputError
-from tfsdiff.params import Section, Train
+from tfsdiff.nets import state_dict
+from tfsdiff.params import Section, Train, validate
 from tfsdiff.tensors import Batch, luminance
 from tfsdiff.training import fusion, loop
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
 from tfsdiff.training.fusion import FusionJudge, FusionTask, GreyPairs
 from tfsdiff.training.job import Job
-from tfsdiff.zoo.base import Examples, Fuser, Log, Recipe
+from tfsdiff.zoo.base import Examples, Fuser, Imported, Log, Recipe
 
 # Who takes the slot that these methods made for visible light: the first of these that a pair has.
 VISIBLE_FIRST = ("MR-T2", "MR-Gad", "MR-T1", "MR-PD", "CT")
@@ -100,6 +102,37 @@ class LearnedPairwise(Pairwise):
     @abstractmethod
     def evaluate(self, network: nn.Module, visible: Tensor, other: Tensor) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] twice to (B, 1, H, W) by `network`, on its device."""
+
+    @classmethod
+    def recognise(
+        cls,
+        checkpoint: Path,
+        tensors: dict[str, Tensor],
+        official: dict[str, Any],
+        architecture: Callable[[dict[str, Tensor]], dict[str, int]],
+    ) -> Imported:
+        """Make of the `tensors` of a released checkpoint what `import_released` returns.
+
+        Args:
+            checkpoint: the file that they are of.
+            tensors: by key.
+            official: settings that compute the released results; sizes of the network are added.
+            architecture: reads these sizes off the tensors.
+
+        Raises:
+            InputError: keys, shapes or values are not those of such a network.
+        """
+        try:
+            sizes = architecture(tensors)
+            settings = validate(official | sizes, cls.Settings, "the network cannot be built")
+            with torch.device("meta"):
+                network = cls(settings).new_network(learning=False)
+            state_dict.check(tensors, network.state_dict())
+        except InputError as error:
+            raise InputError(f"{checkpoint}: {error}") from None
+        count = sum(parameter.numel() for parameter in network.parameters())
+        words = ", ".join(f"{name} {value}" for name, value in sizes.items())
+        return Imported(official | sizes, tensors, {}, f"{count:,} parameters: {words}")
 
     def learned(self, network: nn.Module) -> dict[str, Tensor]:
         """What is kept of a network that has learned: weights in the released layout."""
@@ -182,6 +215,12 @@ def _leads(first: str, second: str) -> bool:
     """Whether the first of two anatomical images takes the slot "visible"."""
     known = [name for name in VISIBLE_FIRST if name in (first, second)]
     return bool(known) and known[0] == first
+
+
+def stretched(images: Tensor) -> Tensor:
+    """Stretch each of (B, 1, H, W) linearly to the whole of [0, 1]; constant ones stay."""
+    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    return torch.where(high > low, (images - low) / (high - low), images)
 
 
 def grey_pairs(examples: Examples) -> GreyPairs:

@@ -18,6 +18,7 @@ from tfsdiff.diffusion import schedule
 from tfsdiff.errors import InputError
 from tfsdiff.nets import state_dict
 from tfsdiff.nets.conditional import ConditionalUNet, Gate
+from tfsdiff.nets.state_dict import Shapes
 from tfsdiff.params import Diffusion, UNet, validate
 from tfsdiff.tensors import CHANNELS
 from tfsdiff.zoo.base import Imported
@@ -29,8 +30,6 @@ OUTPUT = "res_block.block2.block.3.weight"  # the convolution that gives a resid
 BETA_START, BETA_END = 1e-6, 1e-2
 MOST_STEPS = 100_000
 TOLERANCE = 1e-6  # relative; float32 rounds by 6e-8, other schedules differ by far more
-
-Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,11 @@ def read(path: Path, family: Family, groups: int | None = None) -> Imported:
     tensors = state_dict.load(path)
     try:
         weights = {k.removeprefix(NETWORK): v for k, v in tensors.items() if k.startswith(NETWORK)}
-        unet = recognise({k: tuple(v.shape) for k, v in weights.items()}, family, groups)
+        unet = recognise(state_dict.shapes(weights), family, groups)
         diffusion = _recognise_steps(
             {k: v for k, v in tensors.items() if not k.startswith(NETWORK)}
         )
-        for key, tensor in tensors.items():
-            if not tensor.isfinite().all():
-                raise InputError(f"{key} holds values that are not finite")
+        state_dict.check_finite(tensors)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     sections = {"unet": unet, "diffusion": diffusion}
@@ -126,7 +123,7 @@ def recognise(shapes: Shapes, family: Family, groups: int | None = None) -> UNet
     unet = validate(values, UNet, "the network cannot be built")
     with torch.device("meta"):
         network = ConditionalUNet(family.condition_channels, unet, *family.gate)
-    _compare(shapes, {key: tuple(t.shape) for key, t in network.state_dict().items()})
+    state_dict.check_shapes(shapes, state_dict.shapes(network.state_dict()), NETWORK)
     return unet
 
 
@@ -153,19 +150,6 @@ def _dimensions(shapes: Shapes, key: str, number: int) -> tuple[int, ...]:
     return shapes[key]
 
 
-def _compare(shapes: Shapes, expected: Shapes, prefix: str = NETWORK) -> None:
-    for word, keys in (
-        ("lacks", expected.keys() - shapes),
-        ("has unknown", shapes.keys() - expected),
-    ):
-        if keys:
-            more = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-            raise InputError(f"{word} {prefix}{min(keys)}{more}")
-    for key, shape in expected.items():
-        if shapes[key] != shape:
-            raise InputError(f"{prefix}{key} has shape {shapes[key]}, not {shape}")
-
-
 def _recognise_steps(buffers: dict[str, Tensor]) -> Diffusion:
     """Take T from the buffers, and hold all their values against the released schedule."""
     steps = len(buffers["betas"]) if "betas" in buffers and buffers["betas"].ndim else 0
@@ -179,7 +163,7 @@ def _recognise_steps(buffers: dict[str, Tensor]) -> Diffusion:
         prediction="eps",
     )
     expected = schedule_buffers(schedule.make(settings))
-    _compare(*({k: tuple(v.shape) for k, v in one.items()} for one in (buffers, expected)), "")
+    state_dict.check_shapes(state_dict.shapes(buffers), state_dict.shapes(expected))
     for name, values in expected.items():
         difference = (buffers[name].double() - values).abs()
         if not (difference <= TOLERANCE * values.abs() + 1e-12).all():
