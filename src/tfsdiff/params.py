@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from tfsdiff.errors import InputError
 
+
 def _odd(number: int) -> int:
     if number % 2 == 0:
         raise ValueError("must be odd")

@@ -18,6 +18,7 @@ from tfsdiff.tensors import Batch, luminance
 from tfsdiff.training.recipe import Silence
 from tfsdiff.zoo import build
 from tfsdiff.zoo.base import Examples, Recipe
+from tfsdiff.zoo.pairwise import stretched
 
 CONF = Path(__file__).parents[2] / "workflow" / "conf" / "zoo" / "cddfuse.yaml"
 SETTINGS: dict[str, Any] = {

@@ -15,6 +15,7 @@ from tfsdiff.commands._input import read_registered
 from tfsdiff.data.images import to_8bit
 from tfsdiff.metrics import METRICS, Scores, lpips
 from tfsdiff.metrics import score as compute
+from tfsdiff.pretrained import TORCHVISION
 
 SUMMARY = "Score a fused image against its three sources and, if there is one, its ground truth."
 

@@ -49,7 +49,7 @@ class BitonicX(Classical):
         functional: np.ndarray,
         generator: torch.Generator,
     ) -> np.ndarray:
-        """Fuse two grey images and a coloured one; the generator seeds the official mode's noise."""
+        """Fuse two grey images and a coloured one; `generator` seeds the official noise."""
         seed = torch.randint(2**62, (), generator=generator, device=generator.device).item()
         rng = np.random.default_rng(seed)
         return fuse_bitonicx(anatomical_1, anatomical_2, functional, self.settings, rng)[0]
