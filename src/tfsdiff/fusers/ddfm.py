@@ -29,10 +29,11 @@ from tfsdiff.training.job import Job
 from tfsdiff.training.pairs import check_crop, pad_to_multiple
 from tfsdiff.training.prior import Images, PriorJudge, PriorTask
 from tfsdiff.zoo.base import Examples, Imported, Log, Recipe
-from tfsdiff.zoo.pairwise import Arrangement, Pairwise
+from tfsdiff.zoo.pairwise import Arrangement, Pairwise, stretched
 
 STEPS = 1000  # T; with the schedule it belongs to the weights, which leave no trace of it
 SCHEDULE = linear(STEPS, 1e-4, 2e-2)
+LEVEL = 1 / 255  # contrast below which an image is not stretched
 HEAD_CHANNELS, GROUPS = 64, 32  # of the released network; no shape tells them
 
 
@@ -190,13 +191,7 @@ class DDFM(Pairwise):
         # of R, G and B, which the released code stretches to the same image, is darker (D3).
         luma = expectation.luma_of(drawn, rule)[..., : visible.shape[-2], : visible.shape[-1]]
         fused = (luma.to(visible.device) + 1) / 2
-        return _stretched(fused) if s.stretch == "official" else fused
-
-
-def _stretched(image: Tensor) -> Tensor:
-    """Stretch linearly to the whole of [0, 1]; an image of less than one 8-bit level stays."""
-    low, high = image.aminmax()
-    return (image - low) / (high - low) if high - low > 1 / 255 else image
+        return stretched(fused, LEVEL) if s.stretch == "official" else fused
 
 
 def images_of(examples: Examples) -> Images:

@@ -217,10 +217,14 @@ def _leads(first: str, second: str) -> bool:
     return bool(known) and known[0] == first
 
 
-def stretched(images: Tensor) -> Tensor:
-    """Stretch each of (B, 1, H, W) linearly to the whole of [0, 1]; constant ones stay."""
+def stretched(images: Tensor, least: float = 0) -> Tensor:
+    """Stretch each of (B, 1, H, W) linearly to the whole of [0, 1].
+
+    An image whose values differ by no more than `least` stays: a constant one has no contrast, and
+    of one that is nearly so only noise would be seen.
+    """
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
-    return torch.where(high > low, (images - low) / (high - low), images)
+    return torch.where(high - low > least, (images - low) / (high - low), images)
 
 
 def grey_pairs(examples: Examples) -> GreyPairs:
