@@ -1,74 +1,40 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from pydantic import ValidationError
-from scipy.ndimage import gaussian_filter
 
+from conformance import (
+    REFERENCES,
+    as_saved_by_octave,
+    batch,
+    group,
+    psnr,
+    reference,
+)
 from tfsdiff.data.colour import grey
 from tfsdiff.fusers.bitonicx import BitonicX, Settings, energy, fuse_bitonicx
 from tfsdiff.tensors import Batch
 
 RELEASED = {"threshold": 3.0, "iterations": 110, "majority_pixels": 19}
 PAPER, OFFICIAL = (Settings(mode=mode, **RELEASED) for mode in ("paper", "official"))
-REFERENCES = ("case28-010", "case36-034", "petnormal-023")
-
-
-def group(height=40, width=33, seed=0):
-    """Two grey images and a coloured one, with a black background."""
-    noise = np.random.default_rng(seed).random((5, height, width))
-    images = np.stack([gaussian_filter(image, 1.5) for image in noise])
-    images = (images - images.min()) / np.ptp(images)
-    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    images *= rows**2 + columns**2 < 0.8
-    return images[0], images[1], images[2:].transpose(1, 2, 0)
 
 
 def fuse(images, settings=PAPER, seed=0):
     return fuse_bitonicx(*images, settings, np.random.default_rng(seed))
 
 
-def batch(*groups):
-    sources = [
-        np.stack([np.repeat(a[..., None], 3, 2), np.repeat(b[..., None], 3, 2), f])
-        for a, b, f in groups
-    ]
-    tensor = torch.from_numpy(np.stack(sources)).permute(0, 1, 4, 2, 3).float()
-    return Batch(tuple(str(n) for n in range(len(groups))), tensor)
-
-
 def generators(*seeds):
     return [torch.Generator().manual_seed(seed) for seed in seeds]
-
-
-def psnr(ours, theirs):
-    return 10 * np.log10(255**2 / max(np.square(ours.astype(float) - theirs).mean(), 1e-12))
-
-
-def as_saved_by_octave(image):
-    """8 bits as in the reference images: Octave rounds to 16 bits and keeps the upper ones."""
-    return np.floor(np.clip(image, 0, 1) * 65535 + 0.5).astype(int) >> 8
 
 
 def round_half_up(image):
     return np.floor(np.clip(image, 0, 1) * 255 + 0.5)
 
 
-def reference(shared, name):
-    """Sources, fused image in 8 bits and intermediate image in 16 bits."""
-    folder = shared / "data/harvard-triples/images" / name
-    rows = (shared / "data/harvard-triples/manifest.csv").read_text().splitlines()
-    modalities = next(row.split(",")[4:7] for row in rows if row.startswith(f"{name},"))
-    sources = [np.asarray(Image.open(folder / f"{modality}.png")) / 255 for modality in modalities]
-    folder = shared / "reference/bitonicx"
-    files = [folder / f"{name}.png", folder / f"{name}.intermediate.png"]
-    return sources, *(np.asarray(Image.open(file)).astype(int) for file in files)
-
-
 @pytest.mark.shared
 @pytest.mark.parametrize("name", REFERENCES)
 def test_conforms_to_the_authors_code(shared, name):
-    sources, fused, intermediate = reference(shared, name)
+    sources, fused, intermediate = reference(shared, "bitonicx", name)
     ours, middle = fuse(sources)
     # The fused images are the same to the bit; what is left of the other is rounding of sums.
     np.testing.assert_array_equal(as_saved_by_octave(ours), fused)
@@ -79,14 +45,14 @@ def test_conforms_to_the_authors_code(shared, name):
 
 @pytest.mark.shared
 def test_conforms_through_the_zoo_interface(shared):
-    sources, fused, _ = reference(shared, REFERENCES[1])
+    sources, fused, _ = reference(shared, "bitonicx", REFERENCES[1])
     result = BitonicX(PAPER).fuse(batch(sources), generators(0))[0]
     assert psnr(round_half_up(result.permute(1, 2, 0).numpy()), fused) >= 55
 
 
 @pytest.mark.shared
 def test_official_mode_is_close_to_the_authors_intent(shared):
-    sources, fused, _ = reference(shared, REFERENCES[1])
+    sources, fused, _ = reference(shared, "bitonicx", REFERENCES[1])
     assert psnr(round_half_up(fuse(sources, OFFICIAL)[0]), fused) >= 35
 
 

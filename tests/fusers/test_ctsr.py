@@ -5,11 +5,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from pydantic import ValidationError
 from scipy.io import savemat
-from scipy.ndimage import gaussian_filter
 
+from conformance import (
+    REFERENCES,
+    as_saved_by_octave,
+    batch,
+    grey_functional,
+    group,
+    psnr,
+    reference,
+)
 from tfsdiff.backend import CPU
 from tfsdiff.data.colour import grey
 from tfsdiff.errors import InputError
@@ -21,17 +28,6 @@ from tfsdiff.zoo.base import Examples, Recipe
 
 PLAIN = Settings(**RELEASED)
 SMALL = Settings(**RELEASED | {"atoms": 96, "sparsity": 8, "iterations": 3, "patches": 500})
-REFERENCES = ("case28-010", "case36-034", "petnormal-023")
-
-
-def group(height=40, width=33, seed=0):
-    """Two grey images and a coloured one, with a black background."""
-    noise = np.random.default_rng(seed).random((5, height, width))
-    images = np.stack([gaussian_filter(image, 1.5) for image in noise])
-    images = (images - images.min()) / np.ptp(images)
-    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    images *= rows**2 + columns**2 < 0.8
-    return images[0], images[1], images[2:].transpose(1, 2, 0)
 
 
 def atoms(count=128):
@@ -40,16 +36,6 @@ def atoms(count=128):
 
 def fuse(images, how=PLAIN):
     return fuse_ctsr(*images, atoms(), how)
-
-
-def grey_functional(image):
-    return np.repeat(image[..., None], 3, axis=2)
-
-
-def batch(*groups):
-    sources = [np.stack([grey_functional(a), grey_functional(b), f]) for a, b, f in groups]
-    tensor = torch.from_numpy(np.stack(sources)).permute(0, 1, 4, 2, 3).float()
-    return Batch(tuple(str(n) for n in range(len(groups))), tensor)
 
 
 def examples(count=2, seed=0, pixels=48):
@@ -86,26 +72,6 @@ def dictionary_of(member):
     return member.state()[0]["dictionary"]
 
 
-def psnr(ours, theirs):
-    return 10 * np.log10(255**2 / max(np.square(ours.astype(float) - theirs).mean(), 1e-12))
-
-
-def as_saved_by_octave(image):
-    """8 bits as in the reference images: Octave rounds to 16 bits and keeps the upper ones."""
-    return np.floor(np.clip(image, 0, 1) * 65535 + 0.5).astype(int) >> 8
-
-
-def reference(shared, name):
-    """Sources, fused image in 8 bits and intermediate image in 16 bits."""
-    folder = shared / "data/harvard-triples/images" / name
-    rows = (shared / "data/harvard-triples/manifest.csv").read_text().splitlines()
-    modalities = next(row.split(",")[4:7] for row in rows if row.startswith(f"{name},"))
-    sources = [np.asarray(Image.open(folder / f"{modality}.png")) / 255 for modality in modalities]
-    folder = shared / "reference/ctsr"
-    files = [folder / f"{name}.png", folder / f"{name}.intermediate.png"]
-    return sources, *(np.asarray(Image.open(file)).astype(int) for file in files)
-
-
 @pytest.fixture(scope="module")
 def released(shared):
     return read_dictionary(shared / "weights/ctsr_dictionary_512.mat")
@@ -114,7 +80,7 @@ def released(shared):
 @pytest.mark.shared
 @pytest.mark.parametrize("name", REFERENCES)
 def test_conforms_to_the_authors_code(shared, released, name):
-    sources, fused, intermediate = reference(shared, name)
+    sources, fused, intermediate = reference(shared, "ctsr", name)
     ours, middle = fuse_ctsr(*sources, released, PLAIN)
     # Both images are the same to the bit.
     np.testing.assert_array_equal(as_saved_by_octave(ours), fused)
@@ -126,7 +92,7 @@ def test_conforms_to_the_authors_code(shared, released, name):
 
 @pytest.mark.shared
 def test_the_authors_dictionary_is_imported(shared, released):
-    sources, *_ = reference(shared, REFERENCES[1])
+    sources, *_ = reference(shared, "ctsr", REFERENCES[1])
     sources = [image[80:144, 100:164].astype(np.float32) for image in sources]
     found = CTSR.import_released(shared / "weights/ctsr_dictionary_512.mat", None)
     assert "512 atoms" in found.summary

@@ -173,7 +173,7 @@ def test_table(folder):
     text = (folder / "report/table1.md").read_text()
     assert "TFS-Diff" in text
     assert "Profile ci; data: phantom" in text
-    assert text.endswith("learned here, from the training part alone; not the published weights.\n")
+    assert text.endswith("learned here, without the patients tested on; not the published weights.\n")
     assert "| bicubic + CDDFuse |" in text.split("Controls")[0]
     assert "| CDDFuse, full resolution |" in text.split("Controls")[1]
     assert (folder / "report/table1.tex").exists()

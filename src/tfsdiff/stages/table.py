@@ -89,7 +89,7 @@ def _origins(params: Params) -> list[str]:
     return [
         f"{', '.join(map(label, names))}: {text}"
         for names, text in (
-            (here, "learned here, from the training part alone; not the published weights."),
+            (here, "learned here, without the patients tested on; not the published weights."),
             (imported, "with imported weights."),
         )
         if names
