@@ -173,7 +173,8 @@ def test_table(folder):
     text = (folder / "report/table1.md").read_text()
     assert "TFS-Diff" in text
     assert "Profile ci; data: phantom" in text
-    assert text.endswith("learned here, without the patients tested on; not the published weights.\n")
+    origin = "CDDFuse: learned here, without the patients tested on; not the published weights.\n"
+    assert text.endswith(origin)
     assert "| bicubic + CDDFuse |" in text.split("Controls")[0]
     assert "| CDDFuse, full resolution |" in text.split("Controls")[1]
     assert (folder / "report/table1.tex").exists()

@@ -1,5 +1,6 @@
 """One contract for every fuser: whatever method stands behind it, the pipeline relies on this."""
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,3 +109,28 @@ def test_constant_images_have_no_edges(fuser: Fuser, level: float, seed: int) ->
     fused = fuser.fuse(Batch(("flat",), flat, modalities=(TRIPLE,)), noise(1, seed))
     inside = fused[..., 16:24, 16:24] if learned else fused
     assert (inside.amax((2, 3)) - inside.amin((2, 3))).max() < (0.05 if learned else 1e-5)
+
+
+# Largest difference to an image that is fused with itself, and settings without which no method
+# can promise one. Of CTSR it depends on the dictionary (tests/fusers/test_ctsr.py); what a network
+# makes of equal images is what it has learned.
+SELF: dict[str, tuple[float, dict[str, Any]]] = {
+    "bitonicx": (1e-6, {}),
+    "mean": (1e-6, {}),
+    "copy": (1e-6, {}),
+    "ddfm": (1e-4, {"stretch": "none"}),
+}
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_an_image_with_itself_gives_itself(fuser: Fuser, seed: int) -> None:
+    name = type(fuser).__module__.rpartition(".")[2]
+    if name not in SELF:
+        pytest.skip("promises no tolerance")
+    tolerance, change = SELF[name]
+    member = copy(fuser)
+    member.settings = fuser.settings.model_copy(update=change)
+    image = brains(1, 32, 32, seed).sources[:, :1]
+    same = Batch(("same",), image.expand(-1, 3, -1, -1, -1), modalities=(TRIPLE,))
+    assert (member.fuse(same, noise(1)) - image[:, 0]).abs().max() < tolerance
