@@ -378,12 +378,22 @@ def test_a_learned_fuser_of_one_size_takes_an_enlarger(inputs, tmp_path, light_w
         assert read(out).shape == (2 * HEIGHT, 2 * WIDTH, 3)
 
 
+def test_settings_of_a_learned_fuser_of_one_size_can_be_changed(inputs, tmp_path, light_weights):
+    """`light` returns what is in the visible slot: B, and with the slots exchanged F."""
+    fused = []
+    for i, change in enumerate(((), ("--set", "swapped=true"))):
+        out = tmp_path / f"{i}.png"
+        assert main(line(inputs, out, "--weights", light_weights, *change, method="light")) == 0
+        fused.append(read(out))
+    assert (fused[0] != fused[1]).any()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ("", "light is learned; give the folder that `train` or `import-weights` wrote"),
         ("--weights {light} --steps 2", "drawn by diffusion in steps; leave out --steps"),
-        ("--weights {light} --set swapped=true", "leave out --set"),
+        ("--weights {light} --set width=3", "zoo.light: width: Extra inputs"),
         ("--weights {light} --enlarger bicubic", "light does not enlarge without --scale"),
         ("--weights {sr3}", "holds sr3, not light"),
     ],

@@ -110,13 +110,17 @@ def _make(
     if folder is None:
         writers = "`train` or `import-weights`" if imports(kind) else "`train`"
         raise InputError(f"{name} is learned; give the folder that {writers} wrote: {option} DIR")
-    if changes:
+    if changes and resizes(kind):
         raise InputError(f"{name} keeps the settings of its training; leave out --set")
-    return _load(name, folder, steps, device)
+    return _load(name, folder, steps, device, _changes(changes))
 
 
-def _load(name: str, folder: Path, steps: int | None, device: str) -> Member:
-    member = zoo.load_member(folder, Backend(torch.device(device)))
+def _load(
+    name: str, folder: Path, steps: int | None, device: str, changes: dict[str, Any]
+) -> Member:
+    # What a fuser of one size is set to may matter at fusing alone (slots, quirks); where it does
+    # not, its weights do not fit, or learn nothing by it.
+    member = zoo.load_member(folder, Backend(torch.device(device)), change=changes)
     stored = read_yaml(folder / storage.PARAMS)["name"]
     if stored != name:
         raise InputError(f"{folder}: holds {stored}, not {name}")

@@ -73,7 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of `train` or `import-weights`, if learned",
     )
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="change a constant")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting that matters when fusing, e.g. stretch=none",
+    )
     add("--scale", type=whole("--scale", 2), metavar="N", help="make an image N times as large")
     add("--enlarger", help="in front of a method that cannot enlarge; listed below (bicubic)")
     add("--enlarger-weights", type=Path, metavar="DIR", help="folder of the same kind")
