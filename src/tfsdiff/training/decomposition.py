@@ -19,7 +19,6 @@ from tfsdiff.params import Train
 from tfsdiff.training.fusion import FusionTask, GreyPairs
 from tfsdiff.training.job import Part, Turn
 from tfsdiff.training.losses import similarity_map
-from tfsdiff.training.pairs import crop
 
 Similarity = Literal["official", "paper"]
 PhaseOneSkip = Literal["own", "none"]
@@ -90,20 +89,14 @@ class Decomposition(FusionTask):
             return (Turn(self.rebuilding, TRANSLATORS),)
         return (Turn(self.fusing, TRANSLATORS + LAYERS),)
 
-    def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Cut the same crop from both images, both with contrast: (B, 1, h, w) in [0, 1] twice."""
-        both = torch.cat([self.pairs.visible, self.pairs.other], dim=1)[indices]
-        crops = [self._crop(images, g) for images, g in zip(both, generators, strict=True)]
-        visible, other = torch.stack(crops).split(1, dim=1)
-        return visible, other
-
-    def _crop(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        part = crop(images, self.settings, 1, generator)
+    def cut(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Cut a random crop (2, h, w), of contrast in both, from the images (2, H, W) of a pair."""
+        part = super().cut(images, generator)
         redraws = self.plan.redraws if part.shape[-2:] != images.shape[-2:] else 0
         for _ in range(redraws):
             if has_contrast(part):
                 break
-            part = crop(images, self.settings, 1, generator)
+            part = super().cut(images, generator)
         return part
 
     def rebuilding(self, network: CDDFuse, visible: Tensor, other: Tensor) -> dict[str, Tensor]:

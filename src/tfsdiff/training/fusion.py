@@ -62,10 +62,16 @@ class FusionTask(ABC):
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Cut the same random crop from both images: (B, 1, h, w) in [0, 1] twice."""
-        both = torch.cat([self.pairs.visible, self.pairs.other], dim=1)[indices]
-        crops = [crop(x, self.settings, 1, g) for x, g in zip(both, generators, strict=True)]
+        crops = [
+            self.cut(torch.cat([self.pairs.visible[i], self.pairs.other[i]]), generator)
+            for i, generator in zip(indices.tolist(), generators, strict=True)
+        ]
         visible, other = torch.stack(crops).split(1, dim=1)
         return visible, other
+
+    def cut(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Cut a random crop (2, h, w) from the images (2, H, W) of a pair."""
+        return crop(images, self.settings, 1, generator)
 
     @abstractmethod
     def turns(self, step: int) -> Sequence[Turn]:
