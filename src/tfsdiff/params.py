@@ -65,7 +65,43 @@ class DirectoryData(Section):
     pixels: Count  # side that every image must have
 
 
-Data = Annotated[PhantomData | DirectoryData, Field(discriminator="source")]
+class Transfer(Section):
+    """How files are asked for: politely, and stubbornly. Over one connection, one after another."""
+
+    requests_per_second: Annotated[float, Field(gt=0)]  # at most
+    timeout_seconds: Annotated[float, Field(gt=0)]  # to connect, and between two pieces of a body
+    file_seconds: Annotated[float, Field(gt=0)]  # for one attempt at a file; slower is given up
+    attempts: Count  # at a file, the first included
+    first_wait_seconds: Annotated[float, Field(ge=0)]  # before the second attempt; then doubled
+    longest_wait_seconds: Annotated[float, Field(ge=0)]  # also of what Retry-After may ask for
+    largest_bytes: Count  # of a file; more is no slice
+
+
+class Checks(Section):
+    """What a group must be like to be taken."""
+
+    search_pixels: Count  # how far copies are shifted to look for better mutual information
+    shift_pixels: Annotated[float, Field(ge=0)]  # displacement of the best copy: at most
+    cut_share: Fraction  # of the extent of the uptake, on one line at its border: at most
+    content_share: Fraction  # of the image, that shows anything: at least
+
+
+class AtlasData(Section):
+    """Slices of the Whole Brain Atlas, downloaded once into a cache, checked, and grouped."""
+
+    source: Literal["atlas"]
+    input: str  # folder of registry.yaml, lock.csv and, where `choose` is list, groups.csv
+    base: str  # address of the atlas
+    pixels: Count  # side of the canonical form
+    combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT (of any tracer); empty: all there are
+    groups: Count | None  # how many are chosen, by the rule; null: all
+    choose: Literal["rule", "list"]
+    incomplete: Literal["refuse", "accept"]  # groups of what could be had, where files are missing
+    transfer: Transfer
+    checks: Checks
+
+
+Data = Annotated[PhantomData | DirectoryData | AtlasData, Field(discriminator="source")]
 
 
 class NoPairs(Section):
