@@ -27,6 +27,7 @@ rule all:
         pipeline["curves"].all_outputs(),
         pipeline["variants"].all_outputs(),
         pipeline["cost"].all_outputs(),
+        pipeline["leakage"].all_outputs(),
 
 
 rule ablations:

@@ -25,6 +25,7 @@ from tfsdiff.stages import (
     evaluate,
     figure,
     fuse,
+    leakage,
     pairs,
     prepare,
     quality,
@@ -80,7 +81,7 @@ def folder(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     acquire.acquire(params_of(acquire), input=CONF, out=at / "raw")
-    split.split(params_of(split), raw=at / "raw", out=at / "split.csv")
+    split.split(params_of(split), rule="patient", raw=at / "raw", out=at / "split.csv")
     prepare.prepare(params_of(prepare), raw=at / "raw", out=at / "hr")
     truth.truth(params_of(truth), sources=at / "hr", out=at / "truth")
     degrade.degrade(params_of(degrade), scale=2, sources=at / "hr", out=at / "lr")
@@ -133,6 +134,43 @@ def test_groups(folder):
     assert [place.group for place in read_split(folder / "split.csv")] == names
     assert {place.part for place in read_split(folder / "split.csv")} >= {"train", "test"}
     assert sorted(path.stem for path in (folder / "truth").iterdir()) == names
+
+
+def test_a_split_is_by_the_rule_asked_for(folder, tmp_path):
+    for rule in ("random", "patient"):
+        split.split(params_of(split), rule=rule, raw=folder / "raw", out=tmp_path / "a.csv")
+        assert {place.rule for place in read_split(tmp_path / "a.csv")} == {rule}
+    assert (tmp_path / "a.csv").read_bytes() == (folder / "split.csv").read_bytes()
+    with pytest.raises(InputError, match="--rule: rule: Input should be 'random' or 'patient'"):
+        split.split(params_of(split), rule="blocks", raw=folder / "raw", out=tmp_path / "b.csv")
+
+
+def test_leakage_names_a_neighbour_of_every_held_out_group(folder, tmp_path):
+    by_rule = {"random": tmp_path / "random.csv", "patient": folder / "split.csv"}
+    split.split(params_of(split), rule="random", raw=folder / "raw", out=by_rule["random"])
+    for name in ("a", "b"):
+        leakage.leakage(
+            params_of(leakage), raw=folder / "raw", out=tmp_path / name / "leakage", **by_rule
+        )
+    for ending in ("csv", "md", "png"):
+        one, other = (tmp_path / name / f"leakage.{ending}" for name in ("a", "b"))
+        assert one.read_bytes() == other.read_bytes()
+    with (tmp_path / "a/leakage.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["rule"], row["part"], row["group"]) for row in rows] == [
+        (rule, part, place.group)
+        for rule, path in by_rule.items()
+        for part in ("validation", "test")
+        for place in read_split(path)
+        if place.part == part
+    ]
+    training = {
+        rule: {place.group for place in read_split(path) if place.part == "train"}
+        for rule, path in by_rule.items()
+    }
+    assert all(row["nearest"] in training[row["rule"]] for row in rows)
+    assert all(row["patient"] != row["nearest_patient"] for row in rows if row["rule"] == "patient")
+    assert "Profile ci; data: phantom, 6 groups." in (tmp_path / "a/leakage.md").read_text()
 
 
 def test_sizes(folder):

@@ -16,7 +16,7 @@ from tfsdiff.zoo import released
 PROFILES = ["demo", "ci", "harvard", "paper", "official"]
 EXTRA = {profile: ["data.input=somewhere"] for profile in ("paper", "official")}
 STAGES = [
-    "acquire", "split", "prepare", "pairs", "truth", "degrade", "train", "train_fuser",
+    "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train", "train_fuser",
     "enlarge", "fuse", "sample", "evaluate", "table", "figure", "quality", "uncertainty",
     "curves", "variants", "cost",
 ]  # fmt: skip

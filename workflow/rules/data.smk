@@ -22,7 +22,7 @@ rule split:
     output:
         pipeline["split"].outputs,
     log:
-        "results/logs/split.log",
+        "results/logs/split-{rule}.log",
     threads: pipeline.threads
     params:
         tracked=pipeline["split"].tracked,

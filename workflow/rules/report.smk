@@ -129,3 +129,18 @@ rule cost:
         command=pipeline["cost"].command,
     shell:
         "{params.command} > {log} 2>&1"
+
+
+rule leakage:
+    input:
+        pipeline.inputs("leakage"),
+    output:
+        pipeline["leakage"].outputs,
+    log:
+        "results/logs/leakage.log",
+    threads: pipeline.threads
+    params:
+        tracked=pipeline["leakage"].tracked,
+        command=pipeline["leakage"].command,
+    shell:
+        "{params.command} > {log} 2>&1"

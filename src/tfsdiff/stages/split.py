@@ -1,6 +1,7 @@
-"""Deal the groups to the training, validation and test part.
+"""Deal the groups to the training, validation and test part by one rule.
 
-Reads: the manifest of the raw slices. Writes: one CSV row a group, with its part and the rule.
+Reads: the manifest of the raw slices. Writes: one CSV row a group, with its part and the rule. Both
+rules are always dealt; `split.rule` says which of the files an experiment uses.
 """
 
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from tfsdiff.data.groups import read_manifest
 from tfsdiff.data.split import split as deal
 from tfsdiff.data.split import write_split
-from tfsdiff.params import Section, Split
+from tfsdiff.params import Section, Split, validate
 from tfsdiff.stages import _cli
 
 
@@ -19,9 +20,10 @@ class Params(Section):
     split: Split
 
 
-def split(params: Params, *, raw: Path, out: Path) -> None:
-    """Write the split of the image folder `raw` to the CSV file `out`."""
-    write_split(out, deal(read_manifest(raw), params.split, params.seed))
+def split(params: Params, *, rule: str, raw: Path, out: Path) -> None:
+    """Write the split of the image folder `raw` by `rule` to the CSV file `out`."""
+    settings = validate(params.split.model_dump() | {"rule": rule}, Split, "--rule")
+    write_split(out, deal(read_manifest(raw), settings, params.seed))
 
 
 if __name__ == "__main__":
