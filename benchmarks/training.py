@@ -40,7 +40,7 @@ from tfsdiff.training.checkpoint import Checkpoint
 from tfsdiff.training.denoising import Denoising
 from tfsdiff.training.job import Job
 from tfsdiff.training.loop import train
-from tfsdiff.training.pairs import Pairs
+from tfsdiff.training.pairs import ConditionalExamples
 from tfsdiff.training.recipe import Silence
 
 EXAMPLES = 8
@@ -162,7 +162,7 @@ def run(
     channels = found.design.condition_channels
     images = 2 * torch.rand(EXAMPLES, channels + IMAGE_CHANNELS, pixels, pixels, generator=draw) - 1
     names = tuple(map(str, range(EXAMPLES)))
-    pairs = Pairs(names, *images.split([channels, IMAGE_CHANNELS], 1), grid=4)
+    pairs = ConditionalExamples(names, *images.split([channels, IMAGE_CHANNELS], 1), grid=4)
     changes = {"batch": batch, "steps": steps * rounds, "crop_pixels": None, "processes": 1}
     every = {"validation_steps": steps, "checkpoint_steps": steps * rounds, "keep": "last"}
     settings = found.train.model_copy(update=changes | every)

@@ -74,6 +74,27 @@ def test_smoothing_solves_the_linear_system(shape: tuple[int, int], rng: torch.G
     np.testing.assert_allclose(steep, [k @ x.numpy().ravel() for k in (k1, k2)], atol=1e-12)
 
 
+def test_what_is_kept_of_a_size_serves_with_gradients_too(rng: torch.Generator) -> None:
+    x, a, b = images(3, rng, (3, 9))
+    u = torch.cat([a, b], 1)
+    with torch.inference_mode():
+        inside = expectation.smooth(x, u)
+    kept = expectation.transfer.cache_info().hits
+    outside = expectation.smooth(x, u.requires_grad_())
+    assert expectation.transfer.cache_info().hits == kept + 1
+    assert torch.equal(inside, outside)
+    outside.sum().backward()
+    assert u.grad.isfinite().all()
+
+
+def test_precisions_of_a_size_are_kept_apart(rng: torch.Generator) -> None:
+    x, a, b = images(3, rng)
+    fine = expectation.smooth(x, torch.cat([a, b], 1))
+    coarse = expectation.smooth(x.float(), torch.cat([a, b], 1).float())
+    assert coarse.dtype == torch.float32
+    torch.testing.assert_close(coarse, fine.float())
+
+
 def by_hand(f: np.ndarray, i: np.ndarray, v: np.ndarray, official: bool, steps: int) -> np.ndarray:
     """Section 3.3 of the reference page, for one image, in dense matrices."""
     weight, rho, height, width = 0.2, 0.7, *f.shape

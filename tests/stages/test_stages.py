@@ -243,6 +243,13 @@ def test_imported_weights_stand_in_for_a_training(folder, tmp_path):
         fit_fuser(tmp_path, "cddfuse", **wrong)
 
 
+def test_what_learns_nothing_reads_no_images(folder, tmp_path):
+    fit_fuser(tmp_path, "mean")  # there is neither a split nor an image
+    for name in ("weights.safetensors", "params.yaml"):
+        file = f"models/fusers/mean/{name}"
+        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+
+
 def test_variants_change_settings_and_not_weights(folder):
     change = {"groups": 2, "changes": {"cddfuse": {"functional first": {"first": "functional"}}}}
     out = folder / "report/variants"

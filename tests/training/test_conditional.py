@@ -14,7 +14,7 @@ from tfsdiff.params import Diffusion, Sampling, Train, UNet
 from tfsdiff.tensors import luminance
 from tfsdiff.training.conditional import ConditionalDiffusion, Design, Stack
 from tfsdiff.training.denoising import Denoising, first_guess
-from tfsdiff.training.pairs import Pairs
+from tfsdiff.training.pairs import ConditionalExamples
 from tfsdiff.training.recipe import Recipe
 
 PLAIN = Design(3, "none", 1, tiny.goal())
@@ -74,7 +74,9 @@ def test_loss_falls_on_one_batch(
 def test_loss_is_the_sum_of_its_weighted_terms(
     unet: UNet, diffusion: Diffusion, train: Train, images: Tensor
 ) -> None:
-    pairs = Pairs(tuple("abcdef"), 2 * images.repeat(1, 3, 1, 1) - 1, 2 * images - 1, 1)
+    pairs = ConditionalExamples(
+        tuple("abcdef"), 2 * images.repeat(1, 3, 1, 1) - 1, 2 * images - 1, 1
+    )
     task = Denoising(pairs, FULL.goal, schedule.make(diffusion), train, CPU)
     network = placed(FULL, unet, diffusion).network
     terms = task.loss(network, *task.draw(torch.arange(6), generators(6)))
@@ -87,7 +89,7 @@ def test_released_term_joins_the_objective_at_its_true_weight(
     unet: UNet, diffusion: Diffusion, train: Train, images: Tensor
 ) -> None:
     goal = tiny.goal(psf="released", psf_ssim=1.0, norm="l1")
-    pairs = Pairs(tuple("abcdef"), 2 * images - 1, 2 * images - 1, 1)
+    pairs = ConditionalExamples(tuple("abcdef"), 2 * images - 1, 2 * images - 1, 1)
     task = Denoising(pairs, goal, schedule.make(diffusion), train, CPU)
     terms = task.loss(
         placed(PLAIN, unet, diffusion).network, *task.draw(torch.arange(6), generators(6))
@@ -100,7 +102,7 @@ def test_regression_sees_no_noise_and_draws_in_one_evaluation(
     unet: UNet, diffusion: Diffusion, train: Train, images: Tensor
 ) -> None:
     design = predicting(PLAIN, "x0", "regression")
-    pairs = Pairs(tuple("abcdef"), 2 * images - 1, 2 * images - 1, 1)
+    pairs = ConditionalExamples(tuple("abcdef"), 2 * images - 1, 2 * images - 1, 1)
     task = Denoising(pairs, design.goal, schedule.make(diffusion), train, CPU)
     _, _, eps, g = task.draw(torch.arange(6), generators(6))
     assert not eps.any()
@@ -116,7 +118,7 @@ def test_regression_sees_no_noise_and_draws_in_one_evaluation(
 def test_order_of_the_batch_does_not_change_an_example(
     diffusion: Diffusion, train: Train, images: Tensor
 ) -> None:
-    pairs = Pairs(tuple("abcdef"), 2 * images - 1, 2 * images - 1, 1)
+    pairs = ConditionalExamples(tuple("abcdef"), 2 * images - 1, 2 * images - 1, 1)
     task = Denoising(pairs, PLAIN.goal, schedule.make(diffusion), train, CPU)
     both = task.draw(torch.tensor([1, 4]), generators(2))
     alone = task.draw(torch.tensor([4]), generators(1, 1))

@@ -3,14 +3,16 @@ import torch
 
 from tfsdiff.errors import InputError
 from tfsdiff.params import Train
-from tfsdiff.training.pairs import Pairs, check_crop, pad_to_multiple
+from tfsdiff.training.pairs import ConditionalExamples, check_crop, pad_to_multiple
 
 
 @pytest.fixture
-def pairs() -> Pairs:
+def pairs() -> ConditionalExamples:
     """Every pixel of the target holds its place; the condition repeats it three times."""
     place = torch.arange(2 * 24 * 20, dtype=torch.float32).view(2, 1, 24, 20)
-    return Pairs(("a", "b"), place.expand(2, 9, 24, 20), place.expand(2, 3, 24, 20), grid=4)
+    return ConditionalExamples(
+        ("a", "b"), place.expand(2, 9, 24, 20), place.expand(2, 3, 24, 20), grid=4
+    )
 
 
 def cropped(train: Train, pixels: int | None, flip: bool = False) -> Train:
@@ -18,7 +20,7 @@ def cropped(train: Train, pixels: int | None, flip: bool = False) -> Train:
 
 
 def test_condition_and_target_are_cut_alike(
-    pairs: Pairs, train: Train, rng: torch.Generator
+    pairs: ConditionalExamples, train: Train, rng: torch.Generator
 ) -> None:
     for flip in (False, True):
         condition, target = pairs.draw(torch.tensor([0, 1, 1]), cropped(train, 8, flip), [rng] * 3)
@@ -27,7 +29,7 @@ def test_condition_and_target_are_cut_alike(
 
 
 def test_crops_start_on_the_grid_and_reach_every_corner(
-    pairs: Pairs, train: Train, rng: torch.Generator
+    pairs: ConditionalExamples, train: Train, rng: torch.Generator
 ) -> None:
     _, target = pairs.draw(torch.zeros(400, dtype=torch.long), cropped(train, 8), [rng] * 400)
     corners = target[:, 0, 0, 0].int()
@@ -35,7 +37,9 @@ def test_crops_start_on_the_grid_and_reach_every_corner(
     assert set((corners % 20).tolist()) == {0, 4, 8, 12}
 
 
-def test_whole_images_may_be_flipped(pairs: Pairs, train: Train, rng: torch.Generator) -> None:
+def test_whole_images_may_be_flipped(
+    pairs: ConditionalExamples, train: Train, rng: torch.Generator
+) -> None:
     _, target = pairs.draw(
         torch.zeros(20, dtype=torch.long), cropped(train, None, True), [rng] * 20
     )
@@ -48,7 +52,7 @@ def test_whole_images_may_be_flipped(pairs: Pairs, train: Train, rng: torch.Gene
 
 
 def test_crop_larger_than_the_image_is_the_image(
-    pairs: Pairs, train: Train, rng: torch.Generator
+    pairs: ConditionalExamples, train: Train, rng: torch.Generator
 ) -> None:
     _, target = pairs.draw(torch.tensor([1]), cropped(train, 64), [rng])
     assert torch.equal(target[0], pairs.target[1])
@@ -72,11 +76,11 @@ def test_crops_that_the_network_cannot_halve_are_refused(train: Train) -> None:
 
 def test_unequal_pairs_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
-        Pairs(("a", "b"), torch.zeros(2, 9, 8, 8), torch.zeros(2, 3, 8, 4), grid=1)
+        ConditionalExamples(("a", "b"), torch.zeros(2, 9, 8, 8), torch.zeros(2, 3, 8, 4), grid=1)
 
 
 def test_square_augmentation_turns_both_alike(
-    pairs: Pairs, train: Train, rng: torch.Generator
+    pairs: ConditionalExamples, train: Train, rng: torch.Generator
 ) -> None:
     settings = train.model_copy(update={"crop_pixels": 8, "augment": "square"})
     condition, target = pairs.draw(torch.zeros(100, dtype=torch.long), settings, [rng] * 100)
@@ -88,7 +92,7 @@ def test_square_augmentation_turns_both_alike(
         check_crop(settings.model_copy(update={"crop_pixels": None}), 4, (24, 20))
 
 
-def test_some_pairs_are_taken_evenly(pairs: Pairs) -> None:
+def test_some_pairs_are_taken_evenly(pairs: ConditionalExamples) -> None:
     assert pairs.take(5) is pairs
     assert pairs.take(1).names == ("b",)
     assert torch.equal(pairs.take(1).target, pairs.target[1:])

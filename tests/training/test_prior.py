@@ -7,6 +7,7 @@ from tfsdiff.backend import CPU
 from tfsdiff.diffusion.schedule import linear
 from tfsdiff.params import Train
 from tfsdiff.training import prior
+from tfsdiff.training.job import lowest_loss
 from tfsdiff.training.prior import Images, PriorJudge, PriorTask
 
 SCHEDULE = linear(1000, 1e-4, 2e-2)
@@ -92,7 +93,7 @@ def test_judge_uses_the_same_noise_every_time(images: Tensor) -> None:
     assert numbers["loss"] == pytest.approx(1, abs=0.05)  # of noise itself
     assert grid.shape == (3, 16, 3 * 16)
     assert torch.all((grid >= 0) & (grid <= 1))
-    assert prior.merit({"loss": 2.0}) < prior.merit({"loss": 1.0})
+    assert lowest_loss({"loss": 2.0}) < lowest_loss({"loss": 1.0})
 
 
 def test_judge_draws_by_few_evaluations(images: Tensor) -> None:

@@ -15,7 +15,7 @@ from tfsdiff.compose import compose
 from tfsdiff.tensors import Batch, Pairs
 from tfsdiff.training.recipe import Silence
 from tfsdiff.zoo import ZOO, build
-from tfsdiff.zoo.base import Examples, Fuser, Member, Recipe
+from tfsdiff.zoo.base import Examples, Fuser, Recipe
 from tfsdiff.zoo.diffusing import Diffusing
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
@@ -104,7 +104,7 @@ def test_images_without_names_of_modalities_are_fused(fuser: Fuser) -> None:
 @given(level=st.floats(0, 1), seed=st.integers(0, 99))
 def test_constant_images_have_no_edges(fuser: Fuser, level: float, seed: int) -> None:
     """Learned ones are held to it at a distance of the border, where padding shows."""
-    learned = type(fuser).fit is not Member.fit
+    learned = fuser.learns()
     flat = torch.full((1, 3, 3, 40, 40), level)
     fused = fuser.fuse(Batch(("flat",), flat, modalities=(TRIPLE,)), noise(1, seed))
     inside = fused[..., 16:24, 16:24] if learned else fused

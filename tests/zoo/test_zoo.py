@@ -15,7 +15,7 @@ from tfsdiff.compose import compose
 from tfsdiff.errors import InputError
 from tfsdiff.params import Sampling
 from tfsdiff.training.recipe import Silence
-from tfsdiff.zoo import ZOO, build, load_member, save_member, storage
+from tfsdiff.zoo import ZOO, build, learns, load_member, save_member, storage
 from tfsdiff.zoo.base import Enlarger, Examples, Member, Recipe
 from tfsdiff.zoo.diffusing import Diffusing
 
@@ -45,6 +45,13 @@ def result(member: Member, data: Examples) -> Tensor:
 
 def test_there_are_settings_for_every_member() -> None:
     assert set(ZOO) <= set(SETTINGS)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_what_a_member_learns_is_restored(name: str) -> None:
+    kind = ZOO[name]
+    assert learns(name, {}) == (kind.fit is not Member.fit) == (kind.state is not Member.state)
+    assert learns("variant", {"method": name}) == learns(name, {})
 
 
 @pytest.mark.parametrize("name", ZOO)

@@ -41,11 +41,6 @@ def resizes(kind: Kind) -> bool:
     return enlarges(kind) or diffuses(kind)  # the conditional diffusion draws enlarged images
 
 
-def needs_weights(kind: Kind) -> bool:
-    """Whether such a member needs weights."""
-    return kind.restore is not Member.restore
-
-
 def imports(kind: Kind) -> bool:
     """Whether there are released checkpoints for such a member."""
     return kind.import_released.__func__ is not Member.import_released.__func__
@@ -103,7 +98,7 @@ def _make(
 ) -> Any:
     # A member that learns comes from its folder, settings and scale included; another is built.
     (option, folder), kind = weights, zoo.ZOO[name]
-    if not needs_weights(kind):
+    if not kind.learns():
         if folder is not None:
             raise InputError(f"{name} learns nothing; leave out {option}")
         return zoo.build(name, kind.published | _changes(changes), scale)

@@ -9,6 +9,7 @@ tau_a and tau_b are estimated on the way. The E step weighs them at each pixel (
 solves for x under a total variation, by half-quadratic splitting with k and its gradient u.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -101,21 +102,24 @@ def smooth(x: Tensor, u: Tensor) -> Tensor:
     Returns:
         (B, 1, H, W).
     """
-    kernels = transfer(x.shape[-2], x.shape[-1], x)
+    kernels = transfer(x.shape[-2], x.shape[-1], x.dtype, x.device)
     pulled = torch.fft.rfft2(x) + (kernels.conj() * torch.fft.rfft2(u)).sum(1, keepdim=True)
     return torch.fft.irfft2(pulled / (1 + kernels.abs().square().sum(0)), s=x.shape[-2:])
 
 
-def transfer(height: int, width: int, like: Tensor) -> Tensor:
+@functools.lru_cache(maxsize=2)  # the same at every step of all images of a size
+@torch.inference_mode(False)  # what is kept must serve outside of it as well
+def transfer(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Transfer functions of `gradient`, as of `rfft2`: (2, H, W // 2 + 1), complex.
 
     Args:
         height: of the image.
         width: of the image.
-        like: a tensor of the wanted precision and device.
+        dtype: of the image.
+        device: of the image.
     """
-    rows = torch.fft.fftfreq(height, dtype=like.dtype, device=like.device)[:, None]
-    columns = torch.fft.rfftfreq(width, dtype=like.dtype, device=like.device)[None]
+    rows = torch.fft.fftfreq(height, dtype=dtype, device=device)[:, None]
+    columns = torch.fft.rfftfreq(width, dtype=dtype, device=device)[None]
     turns = [columns.expand(height, -1), rows.expand(-1, columns.shape[1])]
     return torch.stack([torch.polar(torch.ones_like(t), 2 * torch.pi * t) - 1 for t in turns])
 

@@ -17,7 +17,7 @@ from tfsdiff.filters.gradient import clarity, tensor_operator
 from tfsdiff.filters.majority import majority
 from tfsdiff.filters.pulse import cnp, papcnn
 from tfsdiff.params import Count, Odd, Section
-from tfsdiff.zoo.classical import Classical, check_group
+from tfsdiff.zoo.classical import Classical, Group, check_group
 
 EXPONENT = 0.01
 
@@ -42,17 +42,11 @@ class BitonicX(Classical):
         "majority_pixels": 19,
     }
 
-    def fuse_group(
-        self,
-        anatomical_1: np.ndarray,
-        anatomical_2: np.ndarray,
-        functional: np.ndarray,
-        generator: torch.Generator,
-    ) -> np.ndarray:
+    def fuse_group(self, images: Group, generator: torch.Generator) -> np.ndarray:
         """Fuse two grey images and a coloured one; `generator` seeds the official noise."""
         seed = torch.randint(2**62, (), generator=generator, device=generator.device).item()
         rng = np.random.default_rng(seed)
-        return fuse_bitonicx(anatomical_1, anatomical_2, functional, self.settings, rng)[0]
+        return fuse_bitonicx(*images, self.settings, rng)[0]
 
 
 def fuse_bitonicx(

@@ -14,17 +14,15 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from tfsdiff.backend import Backend
-from tfsdiff.data.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from tfsdiff.errors import InputError
 from tfsdiff.nets import cddfuse as nets
 from tfsdiff.nets import state_dict
 from tfsdiff.nets.cddfuse import Skip, skip_image
 from tfsdiff.params import Count, Section
-from tfsdiff.tensors import Batch
 from tfsdiff.training.decomposition import Decomposition, PhaseOneSkip, Plan, Similarity
 from tfsdiff.training.fusion import GreyPairs
 from tfsdiff.zoo.base import Imported
-from tfsdiff.zoo.pairwise import Learned, LearnedPairwise, slots, stretched
+from tfsdiff.zoo.pairwise import Learned, LearnedPairwise, Three, stretched
 
 PARTS = ("DIDF_Encoder", "DIDF_Decoder", "BaseFuseLayer", "DetailFuseLayer")  # of a checkpoint
 BLOCK = "DIDF_Encoder.encoder_level1."
@@ -115,17 +113,15 @@ class CDDFuse(LearnedPairwise):
         fused = network(images, skip_image(images, self.settings.skip)).float()
         return stretched(fused) if self.settings.stretch == "official" else fused
 
-    def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
-        """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; one generator an image."""
+    def fuse_three(self, images: Three, generators: Sequence[torch.Generator]) -> Tensor:
+        """Fuse three luminances to one, (B, 1, H, W) in [0, 1], by two calls or at once."""
         if self.settings.first != "simultaneous":
-            return super().fuse(batch, generators)
-        visible, other = slots(batch)
+            return super().fuse_three(images, generators)
+        visible, other, functional = images
         if self.settings.swapped:
             visible, other = other, visible
-        colour = rgb_to_ycbcr(batch.sources[:, 2])
-        others = torch.cat([other, colour[:, :1].clamp(0, 1)], dim=1)
-        fused = self.fuse_pair(visible, others, generators).to(visible).clamp(0, 1)
-        return ycbcr_to_rgb(torch.cat([fused, colour[:, 1:]], dim=1)).clamp(0, 1)
+        others = torch.cat([other, functional], dim=1)
+        return self.fuse_pair(visible, others, generators).to(visible).clamp(0, 1)
 
 
 def architecture(tensors: dict[str, Tensor]) -> dict[str, int]:

@@ -35,7 +35,7 @@ from tfsdiff.progress import progress
 from tfsdiff.tensors import luminance
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
 from tfsdiff.zoo.base import Examples, Imported, Log, Recipe
-from tfsdiff.zoo.classical import Classical, check_group
+from tfsdiff.zoo.classical import Classical, Group, check_group
 
 LEARNED = "learned"
 UNSEEN_SHARE = 8  # patches learned from over those that the curve of the validation is made of
@@ -170,17 +170,10 @@ class CTSR(Classical):
             raise InputError("dictionary: its atoms are not float64 of length 1; train again")
         self._dictionary, self._recipe = matrix, values
 
-    def fuse_group(
-        self,
-        anatomical_1: np.ndarray,
-        anatomical_2: np.ndarray,
-        functional: np.ndarray,
-        generator: torch.Generator,
-    ) -> np.ndarray:
+    def fuse_group(self, images: Group, generator: torch.Generator) -> np.ndarray:
         """Fuse two grey images and a coloured one; no generator is drawn from."""
         if self._dictionary is None:
             raise ValueError("needs a dictionary (fit or restore) before it can fuse")
-        images = anatomical_1, anatomical_2, functional
         return fuse_ctsr(*images, self._dictionary, self.settings)[0]
 
 

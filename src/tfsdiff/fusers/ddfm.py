@@ -14,8 +14,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from tfsdiff import seeding
-from tfsdiff.backend import CPU, Backend
+from tfsdiff.backend import Backend
 from tfsdiff.diffusion import expectation
 from tfsdiff.diffusion.expectation import Chain, Mode, Rule
 from tfsdiff.diffusion.schedule import linear
@@ -23,13 +22,11 @@ from tfsdiff.errors import InputError
 from tfsdiff.nets import state_dict
 from tfsdiff.nets.guided import Architecture, GuidedUNet, multiple, network_without_weights
 from tfsdiff.params import Section, Train, validate
-from tfsdiff.training import loop, prior
-from tfsdiff.training.checkpoint import Checkpoint, fingerprint
-from tfsdiff.training.job import Job
+from tfsdiff.training import prior
 from tfsdiff.training.pairs import check_crop, pad_to_multiple
 from tfsdiff.training.prior import Images, PriorJudge, PriorTask
-from tfsdiff.zoo.base import Examples, Imported, Log, Recipe
-from tfsdiff.zoo.pairwise import Arrangement, Pairwise, stretched
+from tfsdiff.zoo.base import Examples, Imported, Recipe
+from tfsdiff.zoo.pairwise import Arrangement, Lesson, Networked, stretched
 
 STEPS = 1000  # T; with the schedule it belongs to the weights, which leave no trace of it
 SCHEDULE = linear(STEPS, 1e-4, 2e-2)
@@ -70,20 +67,12 @@ OFFICIAL: dict[str, Any] = {  # what computes the released results from OpenAI's
 }
 
 
-class DDFM(Pairwise):
-    """Fusion by a diffusion prior and expectation maximisation.
-
-    Attributes:
-        network: with weights after `fit` or `restore`, on the device of `backend`.
-        backend: where the network computes.
-    """
+class DDFM(Networked):
+    """Fusion by a diffusion prior and expectation maximisation."""
 
     Settings: ClassVar[type[Section]] = Settings
 
     settings: Settings
-    network: GuidedUNet | None = None
-    backend: Backend = CPU
-    _values: dict[str, Any]  # the recipe, and whose `prior` it is: own or imported
 
     @classmethod
     def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
@@ -108,57 +97,37 @@ class DDFM(Pairwise):
         settings = OFFICIAL | {"network": network.model_dump(mode="json")}
         return Imported(settings, tensors, {"prior": "imported"}, summary)
 
-    def fit(
-        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
-    ) -> None:
-        """Learn the prior from all images of `train`; goes on from a killed training."""
-        settings, title = self.settings.train, type(self).__name__
-        if settings is None:
-            raise InputError(f"{title}: zoo.*.train is null; say how its prior is to be trained")
-        check_crop(settings, 1, tuple(train.high.sources.shape[-2:]))
-        with torch.random.fork_rng([]):
-            torch.manual_seed(seeding.derive(recipe.seed, "weights"))
-            network = GuidedUNet(self.settings.network).eval()
+    def new_network(self, learning: bool) -> GuidedUNet:
+        """The network that the settings describe."""
+        return GuidedUNet(self.settings.network)
+
+    def lesson(
+        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend
+    ) -> Lesson:
+        """The prior of all images of `train`."""
+        s = self.settings
+        check_crop(s.train, 1, tuple(train.high.sources.shape[-2:]))
         learned, unseen = (
-            PriorTask(images_of(x), SCHEDULE, settings, multiple(self.settings.network), backend)
+            PriorTask(images_of(x), SCHEDULE, s.train, multiple(s.network), backend)
             for x in (train, validation)
         )
-        sections = [part.model_dump(mode="json") for part in (self.settings.network, settings)]
-        values = recipe.values() | {"prior": "own"}
-        tensors = [task.examples.images for task in (learned, unseen)]
-        job = Job(
-            title,
-            backend.place(network),
+        sections = [part.model_dump(mode="json") for part in (s.network, s.train)]
+        return Lesson(
             learned,
             PriorJudge(unseen, recipe.seed),
-            settings,
-            recipe.seed,
-            Checkpoint(recipe.checkpoints, fingerprint([title, sections, values], tensors)),
-            log,
-            backend,
-            prior.merit,
+            [type(self).__name__, sections, self.values(recipe)],
+            [task.examples.images for task in (learned, unseen)],
         )
-        self.network, self.backend, self._values = loop.train(job), backend, values
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Weights, the recipe, and under `prior` whether they are `own` or `imported`."""
-        if self.network is None:
-            raise ValueError("nothing was learned yet")
-        tensors = self.network.state_dict()
-        return {name: x.contiguous().cpu() for name, x in tensors.items()}, self._values
+    def values(self, recipe: Recipe) -> dict[str, Any]:
+        """The recipe, and under `prior` that it is its `own`, not an `imported` one."""
+        return recipe.values() | {"prior": "own"}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
         """Take back what `state` gave, to compute by `backend`."""
         if values.get("prior") not in ("own", "imported"):
             raise InputError("lacks `prior`, own or imported; train or import it again")
-        network = network_without_weights(self.settings.network).to_empty(device=backend.device)
-        try:
-            network.load_state_dict(tensors)
-        except RuntimeError as error:
-            first = " ".join(str(error).split())[:200]
-            raise InputError(f"weights do not fit their settings: {first}") from None
-        backend.compile(backend.place(network))
-        self.network, self.backend, self._values = network, backend, values
+        super().restore(tensors, values, backend)
 
     def fuse_pair(
         self, visible: Tensor, other: Tensor, generators: Sequence[torch.Generator]

@@ -28,15 +28,15 @@ def fit_and_save(
     """Fit `member` on the training part, or take its imported `weights`; write it to `out`.
 
     Its curves go to `live`. Of the processes of torchrun the first alone writes. The checkpoints of
-    `recipe` are deleted.
+    `recipe` are deleted. A member that learns nothing reads no examples.
     """
     first = os.environ.get("RANK", "0") == "0"
     with LiveLog(live, speeds) if first else contextlib.nullcontext(Silence()) as log:
-        if weights is None:
+        if weights is not None:
+            zoo.take_weights(member, weights, backend.make(compute))
+        elif member.learns():
             parts = examples("train"), examples("validation")
             member.fit(*parts, recipe, backend.make(compute), log)
-        else:
-            zoo.take_weights(member, weights, backend.make(compute))
         if first:
             log.size(sum(tensor.numel() for tensor in member.state()[0].values()))
     if first:

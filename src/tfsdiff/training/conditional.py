@@ -23,7 +23,7 @@ from tfsdiff.seeding import generator
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
 from tfsdiff.training.denoising import Denoising, Goal, first_guess
 from tfsdiff.training.loop import Job, train
-from tfsdiff.training.pairs import Pairs, check_crop, pad_to_multiple
+from tfsdiff.training.pairs import ConditionalExamples, check_crop, pad_to_multiple
 from tfsdiff.training.recipe import Log, Recipe
 from tfsdiff.training.validation import Validation
 
@@ -84,14 +84,12 @@ class ConditionalDiffusion:
         log: Log,
     ) -> None:
         """Learn to draw the targets of `examples`; judged on `unseen` at validation steps."""
-        pairs, others = (self._pairs(stack, grid) for stack in (examples, unseen))
-        check_crop(recipe.train, multiple(self.unet), pairs.pixels)
+        parts = [self._examples(stack, grid) for stack in (examples, unseen)]
+        check_crop(recipe.train, multiple(self.unet), parts[0].pixels)
         goal = self.design.goal
-        task, exam = (
-            Denoising(p, goal, self.schedule, recipe.train, backend) for p in (pairs, others)
-        )
+        task, exam = (Denoising(x, goal, self.schedule, recipe.train, backend) for x in parts)
         identity = [asdict(self.design), recipe.values(), title]
-        tensors = [x for p in (pairs, others) for x in (p.condition, p.target)]
+        tensors = [x for part in parts for x in (part.condition, part.target)]
         self.backend = backend
         job = Job(
             title,
@@ -106,10 +104,10 @@ class ConditionalDiffusion:
         )
         self.network = train(job)
 
-    def _pairs(self, stack: Stack, grid: int) -> Pairs:
+    def _examples(self, stack: Stack, grid: int) -> ConditionalExamples:
         step = multiple(self.unet)
         padded = (pad_to_multiple(2 * x - 1, step) for x in (stack.condition, stack.target))
-        return Pairs(stack.names, *padded, grid)
+        return ConditionalExamples(stack.names, *padded, grid)
 
     def sample(
         self, condition: Tensor, generators: Sequence[torch.Generator], sampling: Sampling

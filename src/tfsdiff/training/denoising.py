@@ -14,9 +14,9 @@ from tfsdiff.errors import InputError
 from tfsdiff.nets.conditional import IMAGE_CHANNELS
 from tfsdiff.params import Prediction, Train
 from tfsdiff.tensors import luminance
-from tfsdiff.training.job import Part, Turn
+from tfsdiff.training.job import OneLoss
 from tfsdiff.training.losses import Levels, Norm, noise_objective, psf_terms, released_structure
-from tfsdiff.training.pairs import Pairs
+from tfsdiff.training.pairs import ConditionalExamples
 
 Base = Literal["maximum", "mean"]
 Process = Literal["diffusion", "regression"]
@@ -59,34 +59,20 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Denoising:
+class Denoising(OneLoss):
     """The task of the training loop: see `tfsdiff.training.loop.Task`.
 
     Attributes:
-        pairs: what to learn from.
+        examples: what to learn from.
         goal, schedule, settings: what and how.
         backend: where the network computes.
     """
 
-    pairs: Pairs
+    examples: ConditionalExamples
     goal: Goal
     schedule: Schedule
     settings: Train
     backend: Backend
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the examples."""
-        return self.pairs.names
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The network is one part."""
-        return (Part(),)
-
-    def turns(self, step: int) -> tuple[Turn, ...]:
-        """Every step makes one update."""
-        return (Turn(self.loss),)
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         """Random crops at random noise levels, one generator an example.
@@ -94,7 +80,7 @@ class Denoising:
         Returns:
             condition (B, C, h, w), x_0 and eps (B, 3, h, w), and g (B,).
         """
-        condition, x_0 = self.pairs.draw(indices, self.settings, generators)
+        condition, x_0 = self.examples.draw(indices, self.settings, generators)
         if self.goal.process == "regression":
             return condition, x_0, torch.zeros_like(x_0), self._no_signal(len(x_0))
         g = torch.cat([self.schedule.draw_levels(1, generator) for generator in generators])

@@ -1,7 +1,7 @@
 """Learning to fuse pairs of grey images without any ground truth: examples, task and judge."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -126,8 +126,3 @@ class FusionJudge:
             images = visible, other, self.fuse(network, visible, other)
             lines.append(torch.cat([x[0].cpu().clamp(0, 1) for x in images], -1))
         return torch.cat(lines, -2).expand(3, -1, -1)
-
-
-def merit(numbers: Mapping[str, float]) -> float:
-    """Rank networks by their loss on pairs that they do not learn from."""
-    return -numbers["loss"]

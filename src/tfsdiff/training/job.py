@@ -1,8 +1,9 @@
 """What the training loop is given: a task, a judge, and how to go about it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +61,35 @@ class Task(Protocol):
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         """Inputs of the losses for the examples `indices` (B,), on the CPU; one generator each."""
+
+
+class OneLoss(ABC):
+    """A task of one network, all of which learns at once by one loss at every step."""
+
+    examples: Any  # what to learn from; has `names`
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Names of the examples."""
+        return self.examples.names
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The network is one part."""
+        return (Part(),)
+
+    def turns(self, step: int) -> Sequence[Turn]:
+        """Every step makes one update."""
+        return (Turn(self.loss),)
+
+    @abstractmethod
+    def loss(self, network: nn.Module, *inputs: Tensor) -> dict[str, Tensor]:
+        """Terms of the loss, means over the batch; "loss" is what is minimised."""
+
+
+def lowest_loss(numbers: Mapping[str, float]) -> float:
+    """Rank networks by their loss on examples that they do not learn from."""
+    return -numbers["loss"]
 
 
 def _psnr(numbers: Mapping[str, float]) -> float:

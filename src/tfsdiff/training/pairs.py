@@ -12,7 +12,7 @@ from tfsdiff.params import Train
 
 
 @dataclass(frozen=True)
-class Pairs:
+class ConditionalExamples:
     """Examples of a conditional diffusion, in [-1, 1].
 
     Attributes:
@@ -42,13 +42,13 @@ class Pairs:
         """Height and width."""
         return self.target.shape[-2], self.target.shape[-1]
 
-    def take(self, count: int) -> "Pairs":
-        """About `count` of these pairs, evenly spread; all of them where there are fewer."""
+    def take(self, count: int) -> "ConditionalExamples":
+        """About `count` of these examples, evenly spread; all of them where there are fewer."""
         if count >= len(self):
             return self
         places = [(2 * i + 1) * len(self) // (2 * count) for i in range(count)]
         names = tuple(self.names[i] for i in places)
-        return Pairs(names, self.condition[places], self.target[places], self.grid)
+        return ConditionalExamples(names, self.condition[places], self.target[places], self.grid)
 
     def draw(
         self, indices: Tensor, settings: Train, generators: Sequence[torch.Generator]

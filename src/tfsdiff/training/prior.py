@@ -1,6 +1,6 @@
 """Learning an unconditional diffusion of RGB images: examples, task, judge, and its estimates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +13,7 @@ from tfsdiff.diffusion.sample import ddim
 from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.params import Train
 from tfsdiff.seeding import generator
-from tfsdiff.training.job import Part, Turn
+from tfsdiff.training.job import OneLoss
 from tfsdiff.training.pairs import crop, pad_to_multiple
 
 RGB = 3
@@ -40,7 +40,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class PriorTask:
+class PriorTask(OneLoss):
     """The task of the training loop: the noise of an image at a random step (Ho et al. 2020).
 
     Attributes:
@@ -56,20 +56,6 @@ class PriorTask:
     settings: Train
     multiple: int
     backend: Backend
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the images."""
-        return self.examples.names
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The network is one part."""
-        return (Part(),)
-
-    def turns(self, step: int) -> tuple[Turn, ...]:
-        """Every step makes one update."""
-        return (Turn(self.loss),)
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         """Random crops, one generator an example.
@@ -147,8 +133,3 @@ def estimator(network: nn.Module, schedule: Schedule, backend: Backend) -> Estim
         return process.to_x0("eps", eps, x, levels[t : t + 1], x)
 
     return estimate
-
-
-def merit(numbers: Mapping[str, float]) -> float:
-    """Rank networks by their loss on images that they do not learn from."""
-    return -numbers["loss"]

@@ -36,18 +36,18 @@ class Validation:
         """Judge `network`.
 
         Returns:
-            Mean loss terms over all pairs, "psnr" in dB and "ssim" of the images drawn, and these
-            images as a grid (3, H, W) in [0, 1]: a line each, its conditions, what was drawn, what
-            was wanted.
+            Mean loss terms over all examples, "psnr" in dB and "ssim" of the images drawn, and
+            these images as a grid (3, H, W) in [0, 1]: a line each, its conditions, what was drawn,
+            what was wanted.
         """
-        pairs, settings = self.task.pairs, self.task.settings
+        examples, settings = self.task.examples, self.task.settings
         sums: dict[str, float] = {}
-        for part in torch.arange(len(pairs)).split(settings.batch):
+        for part in torch.arange(len(examples)).split(settings.batch):
             noise = [generator(self.seed, "validation", int(i)) for i in part]
             drawn = (x.to(self.task.backend.device) for x in self.task.draw(part, noise))
             for name, value in self.task.loss(network, *drawn).items():
                 sums[name] = sums.get(name, 0.0) + value.item() * len(part)
-        values = {name: total / len(pairs) for name, total in sums.items()}
+        values = {name: total / len(examples) for name, total in sums.items()}
         images, wanted, condition = self._images(network)
         levels = [(PEAK * x.double()).round() for x in (images, wanted)]
         values |= {"psnr": psnr(*levels).mean().item(), "ssim": ssim(*levels).mean().item()}
@@ -58,7 +58,7 @@ class Validation:
     def _images(self, network: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
         """Drawn and wanted images (N, 3, H, W) and conditions (N, n, 3, H, W), all in [0, 1]."""
         settings = self.task.settings
-        shown = self.task.pairs.take(settings.validation_images)
+        shown = self.task.examples.take(settings.validation_images)
         how = Sampling(
             sampler="ddim",
             steps=settings.validation_evaluations,

@@ -85,7 +85,7 @@ def _kind(name: str, settings: dict[str, Any]) -> type[Member]:
 
 def learns(name: str, settings: dict[str, Any]) -> bool:
     """Whether the member `name` has anything to learn."""
-    return _kind(name, settings).fit is not Member.fit
+    return _kind(name, settings).learns()
 
 
 def weights_of(settings: dict[str, Any]) -> Path | None:

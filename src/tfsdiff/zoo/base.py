@@ -78,6 +78,11 @@ class Member:
         self.scale = scale
         self.sampling = sampling
 
+    @classmethod
+    def learns(cls) -> bool:
+        """Whether such a member has weights: whether there is anything to `restore`."""
+        return cls.restore is not Member.restore
+
     def fit(
         self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
     ) -> None:

@@ -11,19 +11,15 @@ from tfsdiff.data.colour import grey
 from tfsdiff.tensors import Batch
 from tfsdiff.zoo.base import Fuser
 
+Group = tuple[np.ndarray, np.ndarray, np.ndarray]  # anatomical (H, W) twice, functional (H, W, 3)
+
 
 class Classical(Fuser):
     """Fuses each group by itself, by `fuse_group`."""
 
     @abstractmethod
-    def fuse_group(
-        self,
-        anatomical_1: np.ndarray,
-        anatomical_2: np.ndarray,
-        functional: np.ndarray,
-        generator: torch.Generator,
-    ) -> np.ndarray:
-        """Fuse grey images (H, W) and a coloured one (H, W, 3), float64 in [0, 1].
+    def fuse_group(self, images: Group, generator: torch.Generator) -> np.ndarray:
+        """Fuse the images of a group, float64 in [0, 1].
 
         Returns:
             RGB (H, W, 3) in [0, 1].
@@ -40,7 +36,7 @@ class Classical(Fuser):
     def _fuse_sources(self, sources: Tensor, generator: torch.Generator) -> Tensor:
         """Fuse (3, 3, H, W) to (3, H, W)."""
         images = sources.double().permute(0, 2, 3, 1).cpu().numpy()
-        fused = self.fuse_group(grey(images[0]), grey(images[1]), images[2], generator)
+        fused = self.fuse_group((grey(images[0]), grey(images[1]), images[2]), generator)
         return torch.from_numpy(np.ascontiguousarray(fused.transpose(2, 0, 1)))
 
 

@@ -7,6 +7,7 @@ the luminance of the functional image second; the chroma of the functional image
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,14 +21,16 @@ from tfsdiff.errors import InputError
 from tfsdiff.nets import state_dict
 from tfsdiff.params import Section, Train, validate
 from tfsdiff.tensors import Batch, luminance
-from tfsdiff.training import fusion, loop
+from tfsdiff.training import loop
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
 from tfsdiff.training.fusion import FusionJudge, FusionTask, GreyPairs
-from tfsdiff.training.job import Job
+from tfsdiff.training.job import Job, Judge, Task, lowest_loss
 from tfsdiff.zoo.base import Examples, Fuser, Imported, Log, Recipe
 
 # Who takes the slot that these methods made for visible light: the first of these that a pair has.
 VISIBLE_FIRST = ("MR-T2", "MR-Gad", "MR-T1", "MR-PD", "CT")
+
+Three = tuple[Tensor, Tensor, Tensor]  # visible, other and functional luminance
 
 
 class Arrangement(Section):
@@ -50,16 +53,16 @@ class Pairwise(Fuser):
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; one generator an image."""
-        visible, other = slots(batch)
         colour = rgb_to_ycbcr(batch.sources[:, 2])
-        functional = colour[:, :1].clamp(0, 1)
-        if self.settings.first == "anatomical":
-            between = self._call(visible, other, generators)
-            fused = self._call(between, functional, generators)
-        else:
-            between = self._call(visible, functional, generators)
-            fused = self._call(between, other, generators)
+        fused = self.fuse_three((*slots(batch), colour[:, :1].clamp(0, 1)), generators)
         return ycbcr_to_rgb(torch.cat([fused, colour[:, 1:]], dim=1)).clamp(0, 1)
+
+    def fuse_three(self, images: Three, generators: Sequence[torch.Generator]) -> Tensor:
+        """Fuse three luminances to one, (B, 1, H, W) in [0, 1], by the two calls."""
+        visible, early, late = images
+        if self.settings.first == "functional":
+            early, late = late, early
+        return self._call(self._call(visible, early, generators), late, generators)
 
     def _call(
         self, visible: Tensor, other: Tensor, generators: Sequence[torch.Generator]
@@ -75,18 +78,36 @@ class Learned(Arrangement):
     train: Train | None  # null: of imported weights
 
 
-class LearnedPairwise(Pairwise):
-    """A method for pairs with a network that learns from pairs, without any truth.
+@dataclass(frozen=True)
+class Lesson:
+    """What the network of a method for pairs learns by.
 
     Attributes:
+        task: what to learn.
+        judge: of the network, on examples that it does not learn from.
+        identity: plain values that determine the training.
+        tensors: that determine it.
+    """
+
+    task: Task
+    judge: Judge
+    identity: list[Any]
+    tensors: list[Tensor]
+
+
+class Networked(Pairwise):
+    """A method for pairs that fuses by a network: how that is trained, stored and loaded.
+
+    Attributes:
+        settings: with `train`, how it is trained, or None where weights are imported.
         network: with weights after `fit` or `restore`, on the device of `backend`.
         backend: where the network computes.
     """
 
-    settings: Learned
+    settings: Any  # an arrangement that has `train`
     network: nn.Module | None = None
     backend: Backend = CPU
-    _recipe: dict[str, Any]
+    _values: dict[str, Any]
 
     @abstractmethod
     def new_network(self, learning: bool) -> nn.Module:
@@ -94,6 +115,69 @@ class LearnedPairwise(Pairwise):
 
         Its weights are drawn from torch's global generator, which the caller has seeded.
         """
+
+    @abstractmethod
+    def lesson(
+        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend
+    ) -> Lesson:
+        """What the network is to learn."""
+
+    def values(self, recipe: Recipe) -> dict[str, Any]:
+        """What is stored beside weights that were learned by `recipe`."""
+        return recipe.values()
+
+    def learned(self, network: nn.Module) -> dict[str, Tensor]:
+        """What is kept of a network that has learned: weights in the released layout."""
+        return network.state_dict()
+
+    def fit(
+        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
+    ) -> None:
+        """Learn from all of `train`; goes on from the checkpoint of a killed training."""
+        settings, title = self.settings.train, type(self).__name__
+        if settings is None:
+            raise InputError(f"{title}: zoo.*.train is null; say how it is to be trained")
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seeding.derive(recipe.seed, "weights"))
+            network = self.new_network(learning=True).eval()
+        lesson = self.lesson(train, validation, recipe, backend)
+        job = Job(
+            title,
+            backend.place(network),
+            lesson.task,
+            lesson.judge,
+            settings,
+            recipe.seed,
+            Checkpoint(recipe.checkpoints, fingerprint(lesson.identity, lesson.tensors)),
+            log,
+            backend,
+            lowest_loss,
+        )
+        self.network, self.backend, self._values = loop.train(job), backend, self.values(recipe)
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Weights, and the recipe."""
+        if self.network is None:
+            raise ValueError("nothing was learned yet")
+        kept = self.learned(self.network)
+        return {name: x.contiguous().cpu() for name, x in kept.items()}, self._values
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
+        """Take back what `state` gave, to compute by `backend`."""
+        with torch.device("meta"):
+            network = self.new_network(learning=False)
+        network.to_empty(device=backend.device)
+        try:
+            network.load_state_dict(tensors)
+        except RuntimeError as error:
+            first = " ".join(str(error).split())[:200]
+            raise InputError(f"weights do not fit their settings: {first}") from None
+        backend.compile(backend.place(network.eval()))
+        self.network, self.backend, self._values = network, backend, values
+
+
+class LearnedPairwise(Networked):
+    """A method for pairs with a network that learns from pairs, without any truth."""
 
     @abstractmethod
     def task(self, pairs: GreyPairs, backend: Backend) -> FusionTask:
@@ -134,10 +218,6 @@ class LearnedPairwise(Pairwise):
         words = ", ".join(f"{name} {value}" for name, value in sizes.items())
         return Imported(official | sizes, tensors, {}, f"{count:,} parameters: {words}")
 
-    def learned(self, network: nn.Module) -> dict[str, Tensor]:
-        """What is kept of a network that has learned: weights in the released layout."""
-        return network.state_dict()
-
     def fuse_pair(
         self, visible: Tensor, other: Tensor, generators: Sequence[torch.Generator]
     ) -> Tensor:
@@ -149,53 +229,17 @@ class LearnedPairwise(Pairwise):
             fused = self.evaluate(self.network, visible.to(device), other.to(device))
         return fused.float().to(visible.device)
 
-    def fit(
-        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
-    ) -> None:
-        """Learn from all pairs of `train`; goes on from the checkpoint of a killed training."""
-        settings, title = self.settings.train, type(self).__name__
-        if settings is None:
-            raise InputError(f"{title}: zoo.*.train is null; say how it is to be trained")
-        with torch.random.fork_rng([]):
-            torch.manual_seed(seeding.derive(recipe.seed, "weights"))
-            network = self.new_network(learning=True).eval()
+    def lesson(
+        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend
+    ) -> Lesson:
+        """All pairs of `train`; judged by its losses on those of `validation`."""
         pairs, unseen = (grey_pairs(examples) for examples in (train, validation))
-        identity = [self.settings.model_dump(mode="json"), recipe.values(), title]
-        tensors = [x for p in (pairs, unseen) for x in (p.visible, p.other)]
-        judge = FusionJudge(self.task(unseen, backend), self.evaluate, recipe.seed)
-        job = Job(
-            title,
-            backend.place(network),
+        return Lesson(
             self.task(pairs, backend),
-            judge,
-            settings,
-            recipe.seed,
-            Checkpoint(recipe.checkpoints, fingerprint(identity, tensors)),
-            log,
-            backend,
-            fusion.merit,
+            FusionJudge(self.task(unseen, backend), self.evaluate, recipe.seed),
+            [self.settings.model_dump(mode="json"), recipe.values(), type(self).__name__],
+            [x for p in (pairs, unseen) for x in (p.visible, p.other)],
         )
-        self.network, self.backend, self._recipe = loop.train(job), backend, recipe.values()
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Weights, and the recipe."""
-        if self.network is None:
-            raise ValueError("nothing was learned yet")
-        kept = self.learned(self.network)
-        return {name: x.contiguous().cpu() for name, x in kept.items()}, self._recipe
-
-    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
-        """Take back what `state` gave, to compute by `backend`."""
-        with torch.device("meta"):
-            network = self.new_network(learning=False)
-        network.to_empty(device=backend.device)
-        try:
-            network.load_state_dict(tensors)
-        except RuntimeError as error:
-            first = " ".join(str(error).split())[:200]
-            raise InputError(f"weights do not fit their settings: {first}") from None
-        backend.compile(backend.place(network.eval()))
-        self.network, self.backend, self._recipe = network, backend, values
 
 
 def slots(batch: Batch) -> tuple[Tensor, Tensor]:
