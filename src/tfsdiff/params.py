@@ -96,6 +96,8 @@ class AtlasData(Section):
     combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT (of any tracer); empty: all there are
     groups: Count | None  # how many are chosen, by the rule; null: all
     choose: Literal["rule", "list"]
+    guesses: bool  # also ask for series that nobody documented
+    patience: Count  # slices in a row that may be wanting before a series of unknown range is over
     incomplete: Literal["refuse", "accept"]  # groups of what could be had, where files are missing
     transfer: Transfer
     checks: Checks
@@ -247,6 +249,8 @@ class Uncertainty(Section):
     evaluations: Count  # to draw one: as many as images need may leave fusions all alike
 
 
+COMPOSE = "compose it with `python -m tfsdiff.compose profile=demo`"
+
 Params = TypeVar("Params", bound=Section)
 
 
@@ -271,15 +275,12 @@ def validate(values: dict[str, Any], section: type[Params], origin: Path | str) 
         raise InputError(f"{origin}: {key}: {first['msg']} (got {first['input']!r})") from None
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, cure: str = COMPOSE) -> dict[str, Any]:
     """Read a YAML mapping, with InputError where it cannot be had."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); compose it with "
-            "`python -m tfsdiff.compose profile=demo`"
-        ) from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {cure}") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):

@@ -1,59 +1,13 @@
 """The profile `ci` from nothing, through both tools: a table at the end, and the same bytes."""
 
 import csv
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-COMMITTED = ("dvc.yaml", "Snakefile", ".dvcignore", "src", "workflow")
-
-
-class Project:
-    """A copy of the project in which the tools may run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        binaries = Path(sys.executable).parent
-        self.environment = os.environ | {
-            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder / "src"),
-            "DVC_NO_ANALYTICS": "1",
-        }
-
-    def run(self, *command: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [str(part) for part in command], cwd=self.folder, env=self.environment,
-            capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        output = done.stdout + done.stderr
-        assert done.returncode == code, output[-5000:]
-        return output
-
-    def python(self, *arguments: str, code: int = 0) -> str:
-        return self.run(sys.executable, "-m", *arguments, code=code)
-
 
 @pytest.fixture(scope="module")
-def project(root, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("project")
-    for name in COMMITTED:
-        source = root / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(source, folder / name, ignore=ignored)
-        else:
-            shutil.copy(source, folder / name)
-    made = Project(folder)
-    made.run("git", "init", "--quiet")
-    author = ("-c", "user.name=test", "-c", "user.email=test@localhost")
-    made.run("git", *author, "commit", "--quiet", "--allow-empty", "--message", "Start")
-    made.run("dvc", "init", "--quiet")
-    shutil.copy(root / ".dvcignore", folder / ".dvcignore")
-    (folder / ".gitignore").write_text("/data/\n/results/\n/.snakemake/\n")
+def project(new_project):
+    made = new_project()
     made.python("tfsdiff.compose", "profile=ci")
     made.run("dvc", "repro", "--quiet")
     return made

@@ -1,4 +1,4 @@
-"""The command `tfsdiff` for somebody with three images: `fuse`, `score` and `import-weights`.
+"""The command `tfsdiff`: `fuse` and `score` for three images, `import-weights`, and `atlas`.
 
 Exit codes: 0 done; 1 an input or a value is wrong (one line on stderr); 2 the command line cannot
 be understood; 130 interrupted.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tfsdiff
-from tfsdiff.commands import fuse, import_weights, score
+from tfsdiff.commands import atlas, fuse, import_weights, score
 from tfsdiff.errors import exit_code
 
 
@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=Command
     )
-    for module in (fuse, score, import_weights):
+    for module in (fuse, score, import_weights, atlas):
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         command = commands.add_parser(
             name, help=module.SUMMARY, description=module.SUMMARY, tail=module.epilog

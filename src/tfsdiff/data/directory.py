@@ -9,16 +9,14 @@ with three equal channels; functional images are RGB, or grey, then repeated in 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from tfsdiff.data.groups import (
-    FUNCTIONAL,
     MANIFEST,
     Group,
     checksum,
     image_path,
     parse_group,
     read_rows,
+    with_channels,
 )
 from tfsdiff.data.images import Pixels, read
 from tfsdiff.errors import InputError
@@ -77,9 +75,11 @@ def _images(folder: Path, group: Group, pixels: int) -> tuple[tuple[Pixels, ...]
         path = image_path(folder, group, modality)
         try:
             stored.append(_read_inside(folder, path))
-            images.append(_channels(stored[-1], path, modality))
-        except (InputError, ValueError) as error:
+            images.append(with_channels(modality, stored[-1]))
+        except InputError as error:
             problems.append(str(error))
+        except ValueError as error:
+            problems.append(f"{path}: {error}")
     paths = [image_path(folder, group, modality) for modality in group.modalities]
     if not problems:
         problems = _size_problems(paths, images, pixels)
@@ -92,16 +92,6 @@ def _read_inside(folder: Path, path: Path) -> Pixels:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{path}: is a link out of the folder; copy the file")
     return read(path)
-
-
-def _channels(stored: Pixels, path: Path, modality: str) -> Pixels:
-    if modality in FUNCTIONAL:
-        return stored if stored.ndim == 3 else np.stack([stored] * 3, axis=-1)
-    if stored.ndim == 2:
-        return stored
-    if (stored != stored[..., :1]).any():
-        raise InputError(f"{path}: is coloured, but {modality} must be grey")
-    return np.ascontiguousarray(stored[..., 0])
 
 
 def _size_problems(paths: Sequence[Path], images: Sequence[Pixels], pixels: int) -> list[str]:

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
 
 from tfsdiff.data.images import Pixels, write_png
 from tfsdiff.errors import InputError
@@ -79,6 +82,21 @@ def checksum(images: Sequence[Pixels]) -> str:
     return hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest()[:16]
 
 
+def with_channels(modality: str, image: Pixels) -> Pixels:
+    """Give an 8-bit image the channels of its modality: (H, W), or (H, W, 3) where functional.
+
+    Raises:
+        ValueError: an anatomical image is coloured.
+    """
+    if modality in FUNCTIONAL:
+        return image if image.ndim == 3 else np.stack([image] * 3, axis=-1)
+    if image.ndim == 2:
+        return image
+    if (image != image[..., :1]).any():
+        raise ValueError(f"is coloured, but {modality} must be grey")
+    return np.ascontiguousarray(image[..., 0])
+
+
 def parse_group(row: Mapping[str, str]) -> Group:
     """Make a `Group` of the fields of a manifest row.
 
@@ -133,7 +151,11 @@ def read_manifest(folder: Path) -> list[Group]:
     return groups
 
 
-def write_folder(folder: Path, items: Iterable[tuple[Group, Sequence[Pixels]]]) -> None:
+def write_folder(
+    folder: Path,
+    items: Iterable[tuple[Group, Sequence[Pixels]]],
+    notes: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Write an image folder, whole or not at all; an older one is replaced.
 
     The manifest is sorted by group and its checksums are those of the images written, so the same
@@ -142,6 +164,7 @@ def write_folder(folder: Path, items: Iterable[tuple[Group, Sequence[Pixels]]]) 
     Args:
         folder: the image folder.
         items: groups, each with its three uint8 images: (H, W), (H, W) and (H, W, 3), of one size.
+        notes: texts to write beside the manifest, by the name of their file.
     """
     written: dict[str, Group] = {}
     with replacing(folder) as temporary:
@@ -155,6 +178,8 @@ def write_folder(folder: Path, items: Iterable[tuple[Group, Sequence[Pixels]]]) 
         if not written:
             raise ValueError(f"no group to write to {folder}")
         _write_manifest(temporary / MANIFEST, [written[name] for name in sorted(written)])
+        for name, text in notes.items():
+            (temporary / name).write_text(text, encoding="utf-8")
 
 
 def _write_manifest(path: Path, groups: Iterable[Group]) -> None:

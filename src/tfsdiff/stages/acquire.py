@@ -1,7 +1,9 @@
 """Take registered slices from the data source into `data/raw`.
 
-Reads: what `data.input` names (the phantom's own code, or a folder of slices).
-Writes: an image folder, manifest.csv and images/GROUP/MODALITY.png.
+Reads: what `data.input` names (the phantom's own code, a folder of slices, or the registry and lock
+of the atlas, whose files come from a cache or are downloaded; new ones are written to the lock).
+Writes: an image folder, manifest.csv and images/GROUP/MODALITY.png; for the atlas also what was
+decided of series and groups.
 """
 
 from pathlib import Path
@@ -10,7 +12,7 @@ from tfsdiff.data import directory, phantom
 from tfsdiff.data.groups import Group, write_folder
 from tfsdiff.data.images import Pixels
 from tfsdiff.errors import InputError
-from tfsdiff.params import Data, DirectoryData, Section
+from tfsdiff.params import AtlasData, Data, DirectoryData, Section
 from tfsdiff.progress import progress
 from tfsdiff.stages import _cli
 
@@ -28,11 +30,21 @@ def acquire(params: Params, *, input: Path, out: Path) -> None:
         raise InputError(
             f"data.input: {input} does not exist; set it to the folder with your slices"
         )
+    notes: dict[str, str] = {}
     if isinstance(params.data, DirectoryData):
         items = directory.read_directory(params.data)
+    elif isinstance(params.data, AtlasData):
+        items, notes = _atlas(params.data)
     else:
         items = (_item(group) for group in phantom.generate(params.data, params.seed))
-    write_folder(out, progress(items, "acquire"))
+    write_folder(out, progress(items, "acquire"), notes)
+
+
+def _atlas(settings: AtlasData) -> tuple[list[directory.Item], dict[str, str]]:
+    from tfsdiff.data.atlas import source  # brings an HTTP library, which other sources never need
+
+    found = source.read_atlas(settings)
+    return found.items, found.notes
 
 
 def _item(made: phantom.PhantomGroup) -> tuple[Group, tuple[Pixels, ...]]:

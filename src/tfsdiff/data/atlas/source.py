@@ -1,0 +1,137 @@
+"""Data source `atlas`: download (or take from the cache), tell modalities, check, choose.
+
+What is decided stands in three files beside the manifest: `series.csv` (modality of each series,
+who says so and how sure), `candidates.csv` (every possible group: chosen, left or rejected, with
+the measures of its checks) and `missing.csv` (slices that could not be had).
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfsdiff.data.atlas import cache, notes
+from tfsdiff.data.atlas.collect import Collected, collect, incomplete
+from tfsdiff.data.atlas.decode import decode
+from tfsdiff.data.atlas.grouping import Identity, candidates
+from tfsdiff.data.atlas.registry import Case, Series, read_registry
+from tfsdiff.data.atlas.transfer import Store
+from tfsdiff.data.atlas.verdicts import Images, Verdict, chosen, judge
+from tfsdiff.data.atlas.weighting import DOUBTFUL, classify
+from tfsdiff.data.groups import Group
+from tfsdiff.data.images import Pixels
+from tfsdiff.errors import InputError
+from tfsdiff.params import AtlasData
+
+REGISTRY, LOCK = "registry.yaml", "lock.csv"
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The chosen groups with their images, and the files that say how they were chosen."""
+
+    items: list[tuple[Group, Images]]
+    notes: dict[str, str]
+
+
+def open_store(settings: AtlasData, *, offline: bool = False, **options: bool) -> Store:
+    """The files of the atlas that `settings` describe; options are those of `Store`.
+
+    The environment variable `TFSDIFF_OFFLINE` (any value but 0) forbids every request.
+    """
+    forbidden = os.environ.get("TFSDIFF_OFFLINE", "0") not in ("", "0")
+    return Store(
+        settings.base,
+        cache.default_folder(),
+        Path(settings.input) / LOCK,
+        settings.transfer,
+        lambda data: decode(data, settings.pixels),
+        offline=offline or forbidden,
+        **options,
+    )
+
+
+def gather(settings: AtlasData, store: Store) -> tuple[list[Case], Collected]:
+    """All slices of the registry that can be had.
+
+    Raises:
+        InputError: registry or lock are wrong, or files on the server are not those of the lock.
+    """
+    cases = read_registry(Path(settings.input) / REGISTRY, settings.guesses)
+    with store:
+        return cases, collect(cases, store, settings.pixels, settings.patience)
+
+
+def read_atlas(settings: AtlasData) -> Atlas:
+    """Make the groups of the atlas.
+
+    Returns:
+        Groups with uint8 images (P, P), (P, P) and (P, P, 3), P = `settings.pixels`, sorted by
+        name; and the files beside the manifest, by name.
+
+    Raises:
+        InputError: what is wrong with registry, lock, server or list, and what to do; files are
+            missing and `settings.incomplete` is `refuse`; or no group is left.
+    """
+    cases, found = gather(settings, open_store(settings))
+    if found.missing:
+        what = incomplete(cases, found)
+        if settings.incomplete == "refuse":
+            raise InputError(
+                f"{what}; run again to go on, or take what there is by data.incomplete=accept"
+            )
+        sys.stderr.write(f"{what}\n")
+    identities = identify(cases, found)
+    possible = candidates(cases, found, identities, settings.combinations)
+    verdicts = judge(possible, found, settings.checks)
+    names = chosen(verdicts, settings)
+    files = {
+        "series.csv": notes.series_table(cases, found, identities),
+        "candidates.csv": notes.candidates_table(verdicts, names),
+        "missing.csv": notes.missing_table(found),
+    }
+    items = [(v.candidate.group, v.images) for v in verdicts if v.candidate.group.group in names]
+    _say(verdicts, names, identities)
+    return Atlas(items, files)
+
+
+def identify(cases: Iterable[Case], found: Collected) -> dict[Series, Identity]:
+    """Modality of every series of which a slice was had: by the registry, or by its images."""
+    identities = {}
+    for case in cases:
+        for series in case.series:
+            images = found.slices.get(series)
+            if not images:
+                continue
+            if series.modality is not None:
+                identities[series] = Identity(series.modality, 1.0, "registry")
+            else:
+                identities[series] = _classify(images)
+    return {series: identity for series, identity in identities.items() if identity.modality}
+
+
+def _classify(images: Mapping[int, Pixels]) -> Identity:
+    try:
+        told = classify([images[number] for number in sorted(images)])
+    except ValueError as error:
+        return Identity("", 0.0, "images", str(error))
+    measures = ", ".join(f"{name} {value:.3g}" for name, value in told.measures.items())
+    return Identity(told.modality, told.confidence, "images", measures)
+
+
+def _say(
+    verdicts: Sequence[Verdict], names: set[str], identities: Mapping[Series, Identity]
+) -> None:
+    """One line on stderr, and one for each series whose modality somebody should look at."""
+    rejected = sum(bool(verdict.reason) for verdict in verdicts)
+    sys.stderr.write(
+        f"atlas: {len(verdicts)} possible groups, {rejected} rejected by the checks, "
+        f"{len(names)} chosen (candidates.csv beside the manifest)\n"
+    )
+    for series, identity in identities.items():
+        if identity.confidence < DOUBTFUL:
+            sys.stderr.write(
+                f"atlas: {series.case}/{series.name} looks like {identity.modality}, confidence "
+                f"only {identity.confidence:.2f}; look, and write its modality to the registry\n"
+            )
