@@ -110,6 +110,11 @@ def test_black_slice_is_rejected_as_empty(images, limits, which):
     assert failed(emptied, limits) == [f"content {NAMES[which]}"]
 
 
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_an_image_of_one_level_shows_nothing(level):
+    assert content_share(np.full((50, 50), level, np.uint8)) == 0
+
+
 def test_content_counts_what_is_lit():
     image = np.zeros((100, 100), np.uint8)
     image[:, :25] = 200

@@ -128,8 +128,14 @@ def cut_share(functional: Pixels) -> float:
 
 
 def content_share(image: Pixels) -> float:
-    """Share of pixels, in [0, 1], that show anything, of uint8 (H, W) or (H, W, 3)."""
-    return float(np.mean(ndimage.uniform_filter(_signal(image), 5, mode="nearest") >= SHOWN))
+    """Share of pixels, in [0, 1], that show anything, of uint8 (H, W) or (H, W, 3).
+
+    An image of one level shows nothing, however bright it is.
+    """
+    signal = _signal(image)
+    if np.ptp(signal) == 0:
+        return 0.0
+    return float(np.mean(ndimage.uniform_filter(signal, 5, mode="nearest") >= SHOWN))
 
 
 def _at_most(check: str, value: float, limit: float) -> Finding:
