@@ -144,6 +144,14 @@ def test_probing_ends_where_nothing_answers():
     assert cost(cases, found) == (4, 4)
 
 
+def test_an_interrupt_says_what_is_kept():
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"after 4 slices, which the cache keeps; .*status"):
+        walk(Server(NUMBERS, {("ct1", 4): interrupted}))
+
+
 def test_changes_are_an_error_after_all_has_been_asked():
     server = Server(NUMBERS, {("ct1", 3): Changed, ("ct1", 4): Changed})
     with pytest.raises(Changed, match=r"ct1/003\.gif: failed \(and 1 more\)"):

@@ -66,10 +66,18 @@ def collect(cases: Sequence[Case], store: Store, pixels: int, patience: int) -> 
 
     Raises:
         Changed: files on the server are not those of the lock; names the first.
+        KeyboardInterrupt: with a message that says what is kept.
     """
     walk = _Walk(store, pixels, patience)
-    for _ in progress(walk.all(cases), "atlas", store.known or None):
-        pass
+    try:
+        for _ in progress(walk.all(cases), "atlas", store.known or None):
+            pass
+    except KeyboardInterrupt:
+        had = sum(map(len, walk.found.slices.values()))
+        raise KeyboardInterrupt(
+            f"interrupted after {had} slices, which the cache keeps; `tfsdiff atlas status` says "
+            "what is missing and what that costs, and another run goes on"
+        ) from None
     if walk.changed:
         raise _changed(walk.changed)
     return walk.found
