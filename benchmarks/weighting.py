@@ -201,7 +201,7 @@ def confusion(unit: str, answers: Sequence[tuple[str, Weighting]]) -> None:
 
 def reliability(answers: Sequence[tuple[str, Weighting]]) -> None:
     """Print the share of right answers by confidence."""
-    edges = (0, DOUBTFUL, 0.8, 0.9, 0.97, 1.001)
+    edges = (0, 0.7, DOUBTFUL, 0.9, 0.97, 1.001)
     for low, high in itertools.pairwise(edges):
         inside = [(t, a) for t, a in answers if low <= a.confidence < high]
         if inside:

@@ -19,6 +19,7 @@ CASE = {
         "tc1": {"modality": "SPECT-Tc", "slices": "probe", "source": "book"},
     },
     "guesses": ["mr2", "tl1"],
+    "combinations": ["CT_MR-T2_SPECT-Tc"],
 }
 
 
@@ -44,6 +45,7 @@ def test_a_series_knows_its_files(tmp_path):
     assert (ct.slices, mr.slices, mr.seen) == (range(3, 6), None, range(4, 10))
     assert (ct.modality, mr.modality, tc.functional) == ("CT", None, True)
     assert case.together("ct1", "mr1", "tc1")
+    assert case.combinations == ("CT_MR-T2_SPECT-Tc",)
 
 
 def test_guesses_are_taken_when_wanted(tmp_path):
@@ -90,4 +92,5 @@ def test_the_registry_of_the_project_can_be_read():
     assert {"case18", "case21", "case28", "case36", "caseNN1"} <= set(cases)
     told = {one.name: one.modality for one in cases["caseNN1"].series}
     assert (told["mr1"], told["mr2"], told["dg1"]) == ("MR-T2", "MR-T1", "PET-FDG")
+    assert cases["case28"].combinations == ("CT_MR-T2_SPECT-Tc",)
     assert all(any(one.functional for one in case.series) for case in cases.values())

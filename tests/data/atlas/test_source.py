@@ -164,6 +164,25 @@ def test_a_weighting_that_nobody_knows_is_told_by_the_images(settings, capsys):
     assert ("case93/mr1 looks like MR-T1" in capsys.readouterr().err) == doubted
 
 
+def test_what_somebody_should_look_at_is_said_by_name(settings, server, capsys):
+    path = Path(settings().input) / source.REGISTRY
+    registry = yaml.safe_load(path.read_text())
+    registry["cases"]["case91"]["series"]["mr2"]["modality"] = "classify"
+    for case in ("case91", "case92"):
+        registry["cases"][case]["combinations"] = [GAD_PET]
+    path.write_text(yaml.safe_dump(registry))
+    for number in range(5, 5 + SLICES):  # a coloured image is no MR slice
+        coloured = server.files[f"cases/case91/dg1/{number:03d}.png"]
+        server.files[f"cases/case91/mr2/{number:03d}.png"] = coloured
+    found = source.read_atlas(settings())
+    err = capsys.readouterr().err
+    assert "atlas: case91/mr2 cannot be told by its images: none of 0 slices shows a brain" in err
+    for case in ("case91", "case92"):
+        assert f"atlas: {case} should give {GAD_PET} by the registry, but gave no group" in err
+    told = {(row["case"], row["series"]): row for row in rows(found, "series.csv")}
+    assert told["case91", "mr2"]["modality"] == ""
+
+
 # What is going on when the process is killed: so many bytes of this file have been sent.
 KILLS = {FILE: 400, "cases/case92/tl1/005.png": 0, "cases/case93/mr2/008.png": 900}
 

@@ -28,7 +28,7 @@ TRACERS = {"PET": ("PET-FDG",), "SPECT": ("SPECT-Tc", "SPECT-Tl")}
 class Identity:
     """What a series shows: `modality`, how sure that is in [0, 1], and who says so."""
 
-    modality: str
+    modality: str  # empty: it cannot be told, and `measures` says why
     confidence: float
     origin: str  # registry | images
     measures: str = ""
@@ -54,7 +54,7 @@ def candidates(
     Raises:
         InputError: a combination does not name two anatomical modalities and a tracer.
     """
-    wanted = _parse(combinations)
+    wanted = parse(combinations)
     best: dict[tuple[str, str, int], tuple[float, Candidate]] = {}
     for case in cases:
         for series in _triples(case, identities):
@@ -101,8 +101,12 @@ def _evenly(slices: Sequence[Candidate], share: int) -> list[Candidate]:
     return [slices[(2 * i + 1) * len(slices) // (2 * share)] for i in range(share)]
 
 
-def _parse(combinations: Sequence[str]) -> dict[tuple[str, str, str], str]:
-    """Modalities of a group to the combination that asks for them; without any, all there are."""
+def parse(combinations: Sequence[str]) -> dict[tuple[str, str, str], str]:
+    """Modalities of a group to the combination that asks for them; without any, all there are.
+
+    Raises:
+        InputError: a combination does not name two anatomical modalities and a tracer.
+    """
     if not combinations:
         pairs = [(a, b) for a, b in permutations(ORDER, 2) if ORDER.index(a) < ORDER.index(b)]
         return {(*pair, last): "_".join((*pair, last)) for pair in pairs for last in FUNCTIONAL}

@@ -4,7 +4,8 @@ A YAML file of cases (patients), each with its series (folders of slices). A ser
 or `classify` where the weighting of an MR folder is to be told from its images; naming the modality
 there overrides the images. `slices` is FIRST-LAST, or `probe` where the range is not known: the
 downloader then asks from 000 upward until several in a row are missing; `seen` are numbers known to
-exist. `registered` lists series that are in register with each other; without it all of a case are.
+exist. `combinations` are what a case is known to give; one that does not come out is told to the
+user. `registered` lists series that are in register with each other; without it all of a case are.
 `guesses` are series that nobody documented. Each entry names its source.
 """
 
@@ -42,6 +43,7 @@ class CaseEntry(Section):
     format: Literal["gif", "png"]
     series: dict[Folder, SeriesEntry]
     unknown: tuple[str, ...] = ()
+    combinations: tuple[str, ...] = ()
     registered: tuple[tuple[Folder, ...], ...] = ()
     guesses: tuple[Folder, ...] = ()
     use: Literal["groups", "pairs"] = "groups"
@@ -85,11 +87,12 @@ class Series:
 
 @dataclass(frozen=True)
 class Case:
-    """A patient, the series, and which of them are in register."""
+    """A patient, the series, which of them are in register, and the combinations known to be."""
 
     name: str
     series: tuple[Series, ...]
     registered: tuple[frozenset[str], ...]
+    combinations: tuple[str, ...] = ()
 
     def together(self, *names: str) -> bool:
         """Whether all these series are in register with each other."""
@@ -132,7 +135,7 @@ def _case(path: Path, name: str, entry: CaseEntry, guesses: bool, sources: dict[
         if strange:
             raise InputError(f"{path}: cases.{name}.registered: no series is called {strange[0]}")
     registered = tuple(map(frozenset, entry.registered)) or (frozenset(known),)
-    return Case(name, tuple(series), registered)
+    return Case(name, tuple(series), registered, entry.combinations)
 
 
 def _series(where: str, case: str, folder: str, form: str, entry: SeriesEntry) -> Series:

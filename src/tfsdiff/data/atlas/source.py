@@ -7,14 +7,14 @@ the measures of its checks) and `missing.csv` (slices that could not be had).
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tfsdiff.data.atlas import cache, notes
 from tfsdiff.data.atlas.collect import Collected, collect, incomplete
 from tfsdiff.data.atlas.decode import decode
-from tfsdiff.data.atlas.grouping import Identity, candidates
+from tfsdiff.data.atlas.grouping import Identity, candidates, parse
 from tfsdiff.data.atlas.registry import Case, Series, read_registry
 from tfsdiff.data.atlas.transfer import Store
 from tfsdiff.data.atlas.verdicts import Images, Verdict, chosen, judge
@@ -92,7 +92,13 @@ def read_atlas(settings: AtlasData) -> Atlas:
         "missing.csv": notes.missing_table(found),
     }
     items = [(v.candidate.group, v.images) for v in verdicts if v.candidate.group.group in names]
-    _say(verdicts, names, identities)
+    for line in _remarks(cases, verdicts, identities, settings):
+        sys.stderr.write(f"atlas: {line}\n")
+    rejected = sum(bool(verdict.reason) for verdict in verdicts)
+    sys.stderr.write(
+        f"atlas: {len(verdicts)} possible groups, {rejected} rejected by the checks, "
+        f"{len(names)} chosen (candidates.csv beside the manifest)\n"
+    )
     return Atlas(items, files)
 
 
@@ -108,30 +114,38 @@ def identify(cases: Iterable[Case], found: Collected) -> dict[Series, Identity]:
                 identities[series] = Identity(series.modality, 1.0, "registry")
             else:
                 identities[series] = _classify(images)
-    return {series: identity for series, identity in identities.items() if identity.modality}
+    return identities
 
 
 def _classify(images: Mapping[int, Pixels]) -> Identity:
+    grey = [images[number] for number in sorted(images) if images[number].ndim == 2]
     try:
-        told = classify([images[number] for number in sorted(images)])
+        told = classify(grey)
     except ValueError as error:
         return Identity("", 0.0, "images", str(error))
     measures = ", ".join(f"{name} {value:.3g}" for name, value in told.measures.items())
     return Identity(told.modality, told.confidence, "images", measures)
 
 
-def _say(
-    verdicts: Sequence[Verdict], names: set[str], identities: Mapping[Series, Identity]
-) -> None:
-    """One line on stderr, and one for each series whose modality somebody should look at."""
-    rejected = sum(bool(verdict.reason) for verdict in verdicts)
-    sys.stderr.write(
-        f"atlas: {len(verdicts)} possible groups, {rejected} rejected by the checks, "
-        f"{len(names)} chosen (candidates.csv beside the manifest)\n"
-    )
+def _remarks(
+    cases: Iterable[Case],
+    verdicts: Iterable[Verdict],
+    identities: Mapping[Series, Identity],
+    settings: AtlasData,
+) -> Iterator[str]:
+    """Lines about what somebody should look at, and mend in the registry."""
     for series, identity in identities.items():
-        if identity.confidence < DOUBTFUL:
-            sys.stderr.write(
-                f"atlas: {series.case}/{series.name} looks like {identity.modality}, confidence "
-                f"only {identity.confidence:.2f}; look, and write its modality to the registry\n"
+        name = f"{series.case}/{series.name}"
+        if not identity.modality:
+            yield f"{name} cannot be told by its images: {identity.measures}"
+        elif identity.confidence < DOUBTFUL:
+            yield (
+                f"{name} looks like {identity.modality}, confidence only "
+                f"{identity.confidence:.2f}; look, and write its modality to the registry"
             )
+    wanted = {"_".join(names) for names in parse(settings.combinations)}
+    came = {(one.candidate.group.patient, one.candidate.group.combination) for one in verdicts}
+    for case in cases:
+        for combination in case.combinations:
+            if combination in wanted and (case.name, combination) not in came:
+                yield f"{case.name} should give {combination} by the registry, but gave no group"

@@ -36,11 +36,8 @@ from tfsdiff.data.images import Pixels
 
 WEIGHTINGS = ("MR-T1", "MR-T2", "MR-PD", "MR-Gad")
 
-DOUBTFUL = 0.7
-"""Somebody should look at series of less confidence; real ones above were all told rightly.
-
-MR-T1 without any enhancement gets about 0.72, a little more: contrast agent stays possible.
-"""
+DOUBTFUL = 0.8
+"""A confidence below this should make somebody look: at every MR-T1, too, which may be MR-Gad."""
 
 TYPICAL = {
     "MR-T1": ((0.221, 0.137), (-0.461, 0.112), (-0.100, 0.039)),
