@@ -77,8 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
     if found.missing:
         from tfsdiff.data.atlas.collect import incomplete
 
-        cure = "`tfsdiff atlas fetch` asks for them" if look else "run again to go on"
-        raise InputError(f"{incomplete(cases, found)}; {cure}")
+        raise InputError(incomplete(cases, found) + ("" if look else "; run again to go on"))
 
 
 def _report(cases: Iterable, found, requests: int) -> None:
