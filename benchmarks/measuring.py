@@ -20,7 +20,7 @@ CONF = Path(__file__).parents[1] / "workflow" / "conf"
 SIZES = {  # overrides of the parameters
     "small": ["profile=demo"],
     "wide": ["profile=demo", "unet.width=32"],
-    "paper": ["profile=paper", "data.input=none"],
+    "paper": ["profile=paper"],
 }
 TYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 MIB = 2**20

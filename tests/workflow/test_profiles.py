@@ -14,7 +14,6 @@ from tfsdiff.report.names import LABELS
 from tfsdiff.zoo import released
 
 PROFILES = ["demo", "ci", "harvard", "paper", "official"]
-EXTRA = {profile: ["data.input=somewhere"] for profile in ("paper", "official")}
 STAGES = [
     "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train", "train_fuser",
     "enlarge", "fuse", "sample", "evaluate", "table", "figure", "quality", "uncertainty",
@@ -23,7 +22,7 @@ STAGES = [
 
 
 def values_of(root, profile):
-    return compose([f"profile={profile}", *EXTRA.get(profile, [])], root / "workflow/conf")
+    return compose([f"profile={profile}"], root / "workflow/conf")
 
 
 @pytest.fixture(params=PROFILES)
