@@ -102,6 +102,12 @@ class AtlasData(Section):
     transfer: Transfer
     checks: Checks
 
+    @model_validator(mode="after")
+    def _consistent(self) -> "AtlasData":
+        if self.pixels <= 2 * self.checks.search_pixels:
+            raise ValueError("pixels must be more than twice checks.search_pixels")
+        return self
+
 
 Data = Annotated[PhantomData | DirectoryData | AtlasData, Field(discriminator="source")]
 

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from tfsdiff import params
@@ -64,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     if look and (arguments.revalidate or arguments.accept_changes):
         raise InputError("status makes no request; use fetch with these options")
 
-    from tfsdiff.data.atlas import source  # brings an HTTP library
+    from tfsdiff.data.atlas import collect, source  # bring an HTTP library
 
     store = source.open_store(
         settings,
@@ -73,23 +72,8 @@ def run(arguments: argparse.Namespace) -> None:
         accept_changes=arguments.accept_changes,
     )
     cases, found = source.gather(settings, store)
-    _report(cases, found, store.requests)
+    lines = "\n".join(collect.inventory(cases, found))
+    sys.stdout.write(f"{lines}; requests made: {store.requests}\n")
     if found.missing:
-        from tfsdiff.data.atlas.collect import incomplete
-
-        raise InputError(incomplete(cases, found) + ("" if look else "; run again to go on"))
-
-
-def _report(cases: Iterable, found, requests: int) -> None:
-    from tfsdiff.data.atlas.collect import cost
-
-    cases = list(cases)
-    for case in cases:
-        counts = [f"{one.name} {len(found.numbers(one))}" for one in case.series]
-        sys.stdout.write(f"{case.name}: {', '.join(counts)}\n")
-    lost, possible = cost(cases, found)
-    files = sum(map(len, found.slices.values()))
-    sys.stdout.write(
-        f"{files} slices, {possible - lost} functional ones with two anatomical beside them; "
-        f"requests made: {requests}\n"
-    )
+        missing = collect.incomplete(cases, found)
+        raise InputError(missing if look else f"{missing}; run again to go on")

@@ -138,6 +138,12 @@ def test_a_list_names_exactly_the_groups(settings):
             source.read_atlas(listed)
 
 
+def test_images_too_small_to_search_are_refused_before_anything_is_asked(settings, server):
+    with pytest.raises(ValueError, match=r"more than twice checks\.search_pixels"):
+        settings(pixels=24)
+    assert server.requests == []
+
+
 def test_nothing_that_can_be_taken(settings):
     with pytest.raises(InputError, match="none of 0 possible groups"):
         source.read_atlas(settings(combinations=["CT_MR-T2_SPECT"]))

@@ -93,6 +93,20 @@ def cost(cases: Iterable[Case], found: Collected) -> tuple[int, int]:
     return possible - had, possible
 
 
+def inventory(cases: Sequence[Case], found: Collected) -> list[str]:
+    """Lines that say how many slices of each series were had, and what they make."""
+    lines = [
+        f"{case.name}: " + ", ".join(f"{one.name} {len(found.numbers(one))}" for one in case.series)
+        for case in cases
+    ]
+    lost, possible = cost(cases, found)
+    files = sum(map(len, found.slices.values()))
+    return [
+        *lines,
+        f"{files} slices, {possible - lost} functional ones with two anatomical beside them",
+    ]
+
+
 def incomplete(cases: Sequence[Case], found: Collected) -> str:
     """Say in one line what is missing and what that costs."""
     lost, possible = cost(cases, found)
@@ -104,17 +118,15 @@ def incomplete(cases: Sequence[Case], found: Collected) -> str:
 
 
 def _groups(case: Case, numbers: Callable[[Series], set[int]]) -> set[tuple[Series, int]]:
-    anatomical = [one for one in case.series if not one.functional]
+    slices = {series: numbers(series) for series in case.series}
+    anatomical = [series for series in case.series if not series.functional]
     return {
-        (functional, number)
-        for functional in case.series
-        if functional.functional
-        for number in numbers(functional)
-        if any(
-            case.together(first.name, second.name, functional.name)
-            for first, second in combinations(anatomical, 2)
-            if number in numbers(first) and number in numbers(second)
-        )
+        (last, number)
+        for last in case.series
+        if last.functional
+        for first, second in combinations(anatomical, 2)
+        if case.together(first.name, second.name, last.name)
+        for number in slices[first] & slices[second] & slices[last]
     }
 
 
