@@ -75,5 +75,4 @@ def run(arguments: argparse.Namespace) -> None:
     lines = "\n".join(collect.inventory(cases, found))
     sys.stdout.write(f"{lines}; requests made: {store.requests}\n")
     if found.missing:
-        missing = collect.incomplete(cases, found)
-        raise InputError(missing if look else f"{missing}; run again to go on")
+        raise InputError(collect.incomplete(cases, found))

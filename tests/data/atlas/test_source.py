@@ -105,7 +105,7 @@ def test_missing_files_are_refused_with_their_cost_or_accepted(settings, server)
 def test_a_dead_server_ends_with_one_line_and_no_folder(settings, tmp_path):
     dead = settings(base="http://127.0.0.1:9/AANLIB")
     params = acquire.Params(data=dead, seed=1)
-    with pytest.raises(InputError, match=r"127\.0\.0\.1:9.*run again to go on") as caught:
+    with pytest.raises(InputError, match=r"127\.0\.0\.1:9.*run this again") as caught:
         acquire.acquire(params, input=Path(dead.input), out=tmp_path / "raw")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "raw").exists()

@@ -78,9 +78,7 @@ def read_atlas(settings: AtlasData) -> Atlas:
     if found.missing:
         what = incomplete(cases, found)
         if settings.incomplete == "refuse":
-            raise InputError(
-                f"{what}; run again to go on, or take what there is by data.incomplete=accept"
-            )
+            raise InputError(f"{what}; or take what there is by data.incomplete=accept")
         sys.stderr.write(f"{what}\n")
     identities = identify(cases, found)
     possible = candidates(cases, found, identities, settings.combinations)
