@@ -1,5 +1,6 @@
-"""Made summaries of cells."""
+"""Made summaries of cells, and figures as matplotlib holds them."""
 
+import matplotlib.figure
 import pytest
 
 from tfsdiff.metrics import METRICS
@@ -18,3 +19,16 @@ def summary():
         return Summary(row, scale, images, statistics, dict(statistics), empty or {})
 
     return make
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures saved, as matplotlib holds them."""
+    figures, save = [], matplotlib.figure.Figure.savefig
+
+    def keep(self, *arguments, **options):
+        figures.append(self)
+        return save(self, *arguments, **options)
+
+    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
+    return figures

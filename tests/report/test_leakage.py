@@ -4,7 +4,6 @@ import csv
 import io
 from dataclasses import replace
 
-import matplotlib.figure
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -42,19 +41,6 @@ def example(one, side=16):
     image = np.arange(side * side, dtype=np.uint8).reshape(side, side)
     images = image, image, np.stack([image] * 3, axis=-1)
     return one and Example(one, images, images)
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures saved, as matplotlib holds them."""
-    figures, save = [], matplotlib.figure.Figure.savefig
-
-    def keep(self, *arguments, **options):
-        figures.append(self)
-        return save(self, *arguments, **options)
-
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
-    return figures
 
 
 def test_summary_counts_what_is_above_and_not_at_the_levels(leaks):

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib.figure
 import numpy as np
 import pytest
 import torch
@@ -18,19 +17,6 @@ def size(path):
     with Image.open(path) as image:
         assert set(image.info) <= {"dpi"}
         return image.size
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures saved, as matplotlib holds them."""
-    figures, save = [], matplotlib.figure.Figure.savefig
-
-    def keep(self, *arguments, **options):
-        figures.append(self)
-        return save(self, *arguments, **options)
-
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
-    return figures
 
 
 @pytest.fixture
