@@ -12,6 +12,7 @@ for `GIVE_UP` files in a row, is left alone: what follows comes from the cache o
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, count
+from typing import TypeVar
 
 from tfsdiff.data.atlas.decode import decode
 from tfsdiff.data.atlas.registry import Case, Series
@@ -22,6 +23,8 @@ from tfsdiff.progress import progress
 
 GIVE_UP = 3  # files in a row without an answer
 SAMPLES = 5
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Collected:
 
     slices: dict[Series, dict[int, Pixels]] = field(default_factory=dict)
     missing: list[Missing] = field(default_factory=list)
+
+    @property
+    def had(self) -> int:
+        """How many slices there are."""
+        return sum(map(len, self.slices.values()))
 
     def numbers(self, series: Series) -> set[int]:
         """Slices of a series that were had."""
@@ -73,10 +81,9 @@ def collect(cases: Sequence[Case], store: Store, pixels: int, patience: int) -> 
         for _ in progress(walk.all(cases), "atlas", store.known or None):
             pass
     except KeyboardInterrupt:
-        had = sum(map(len, walk.found.slices.values()))
         raise KeyboardInterrupt(
-            f"interrupted after {had} slices, which the cache keeps; `tfsdiff atlas status` says "
-            "what is missing and what that costs, and another run goes on"
+            f"interrupted after {walk.found.had} slices, which the cache keeps; `tfsdiff atlas "
+            "status` says what is missing and what that costs, and another run goes on"
         ) from None
     if walk.changed:
         raise _changed(walk.changed)
@@ -100,21 +107,25 @@ def inventory(cases: Sequence[Case], found: Collected) -> list[str]:
         for case in cases
     ]
     lost, possible = cost(cases, found)
-    files = sum(map(len, found.slices.values()))
     return [
         *lines,
-        f"{files} slices, {possible - lost} functional ones with two anatomical beside them",
+        f"{found.had} slices, {possible - lost} functional ones with two anatomical beside them",
     ]
 
 
 def incomplete(cases: Sequence[Case], found: Collected) -> str:
     """Say in one line what is missing and what that costs."""
     lost, possible = cost(cases, found)
-    had = sum(map(len, found.slices.values()))
+    missing = len(found.missing)
     return (
-        f"{len(found.missing)} of {had + len(found.missing)} files of the atlas could not be had, "
+        f"{missing} of {found.had + missing} files of the atlas could not be had, "
         f"which costs up to {lost} of {possible} groups; the first: {found.missing[0].reason}"
     )
+
+
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """Those at places floor((i + 1/2) n / count) of n, i = 0 to count - 1: even over all."""
+    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
 
 
 def _groups(case: Case, numbers: Callable[[Series], set[int]]) -> set[tuple[Series, int]]:
@@ -161,14 +172,15 @@ class _Walk:
             wanting = 0 if number in self.found.numbers(series) else wanting + 1
 
     def _anatomical(self, series: Series, wanted: set[int]) -> Iterator[None]:
-        if series.slices is not None:
-            order = sorted(wanted & {*series.slices})
-            samples = 0
-        else:
-            order, samples = _samples_first(sorted(wanted))
-        for place, number in enumerate(order):
-            if place == samples > 0 and not self.found.possible(series):
+        numbers = sorted(wanted if series.slices is None else wanted & {*series.slices})
+        if series.slices is None:
+            samples = evenly(numbers, min(SAMPLES, len(numbers)))
+            for number in samples:
+                yield self._ask(series, number)
+            if not self.found.possible(series):
                 return
+            numbers = [number for number in numbers if number not in samples]
+        for number in numbers:
             yield self._ask(series, number)
 
     def _ask(self, series: Series, number: int) -> None:
@@ -196,13 +208,6 @@ def _grouped(case: Case, functional: Series) -> bool:
     anatomical = [one.name for one in case.series if not one.functional]
     pairs = combinations(anatomical, 2)
     return any(case.together(first, second, functional.name) for first, second in pairs)
-
-
-def _samples_first(numbers: Sequence[int]) -> tuple[list[int], int]:
-    """The numbers, some that lie even over all of them first, and how many these are."""
-    count = min(SAMPLES, len(numbers))
-    first = [numbers[(2 * i + 1) * len(numbers) // (2 * count)] for i in range(count)]
-    return [*first, *(number for number in numbers if number not in first)], count
 
 
 def _changed(changes: Sequence[Changed]) -> Changed:

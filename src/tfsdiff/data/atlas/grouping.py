@@ -10,13 +10,14 @@ who is to give k of n slices, those at places floor((i + 1/2) n / k), i = 0 to k
 lie evenly over the brain. Nothing is drawn by chance.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
-from tfsdiff.data.atlas.collect import Collected
+from tfsdiff.data.atlas.collect import Collected, evenly
 from tfsdiff.data.atlas.registry import Case, Series
+from tfsdiff.data.combination import parse_combination
 from tfsdiff.data.groups import ANATOMICAL, FUNCTIONAL, Group
 from tfsdiff.errors import InputError
 
@@ -83,7 +84,7 @@ def choose(passed: Sequence[Candidate], count: int | None) -> list[Candidate]:
         patients = tree[asked]
         shares = _shares({name: len(slices) for name, slices in patients.items()}, quota)
         for name, share in shares.items():
-            chosen += _evenly(patients[name], share)
+            chosen += evenly(patients[name], share)
     return sorted(chosen, key=lambda one: one.group.group)
 
 
@@ -97,10 +98,6 @@ def _shares(sizes: Mapping[str, int], total: int) -> dict[str, int]:
     return shares
 
 
-def _evenly(slices: Sequence[Candidate], share: int) -> list[Candidate]:
-    return [slices[(2 * i + 1) * len(slices) // (2 * share)] for i in range(share)]
-
-
 def parse(combinations: Sequence[str]) -> dict[tuple[str, str, str], str]:
     """Modalities of a group to the combination that asks for them; without any, all there are.
 
@@ -108,7 +105,7 @@ def parse(combinations: Sequence[str]) -> dict[tuple[str, str, str], str]:
         InputError: a combination does not name two anatomical modalities and a tracer.
     """
     if not combinations:
-        pairs = [(a, b) for a, b in permutations(ORDER, 2) if ORDER.index(a) < ORDER.index(b)]
+        pairs = itertools.combinations(ORDER, 2)
         return {(*pair, last): "_".join((*pair, last)) for pair in pairs for last in FUNCTIONAL}
     wanted: dict[tuple[str, str, str], str] = {}
     for text in combinations:
@@ -118,16 +115,13 @@ def parse(combinations: Sequence[str]) -> dict[tuple[str, str, str], str]:
 
 
 def _expand(text: str) -> Iterator[tuple[str, str, str]]:
-    names = text.split("_")
     tracers = {name: (name,) for name in FUNCTIONAL} | TRACERS
-    valid = len(names) == 3 and {*names[:2]} <= {*ANATOMICAL} and names[2] in tracers
-    if not valid or names[0] == names[1]:
-        raise InputError(
-            f"data.combinations: '{text}': give two different ones of {', '.join(ANATOMICAL)} and "
-            f"one of {', '.join(tracers)}, joined by '_'"
-        )
-    for last in tracers[names[2]]:
-        yield names[0], names[1], last
+    try:
+        first, second, last = parse_combination(text, tuple(tracers))
+    except ValueError as error:
+        raise InputError(f"data.combinations: {error}") from None
+    for tracer in tracers[last]:
+        yield first, second, tracer
 
 
 def _triples(
@@ -136,7 +130,7 @@ def _triples(
     known = sorted((one for one in case.series if one in identities), key=lambda one: one.name)
     anatomical = [one for one in known if identities[one].modality in ANATOMICAL]
     for last in (one for one in known if one.functional):
-        for first, second in permutations(anatomical, 2):
+        for first, second in itertools.permutations(anatomical, 2):
             if case.together(first.name, second.name, last.name):
                 yield first, second, last
 

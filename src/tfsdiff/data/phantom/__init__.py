@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tfsdiff.data.combination import parse_combination
 from tfsdiff.data.phantom import ct, mri, nuclear
 from tfsdiff.data.phantom.anatomy import tissue_fractions
 from tfsdiff.data.phantom.fields import Plane, axial_plane
@@ -47,22 +48,13 @@ def generate(settings: PhantomData, seed: int) -> Iterator[PhantomGroup]:
     Raises:
         InputError: a combination does not name two anatomical modalities and a functional one.
     """
-    dealt = [parse_combination(combination) for combination in settings.combinations]
+    try:
+        dealt = [parse_combination(combination) for combination in settings.combinations]
+    except ValueError as error:
+        raise InputError(f"combination {error}") from None
     if not dealt:
         raise InputError("data.combinations is empty; name at least one, e.g. CT_MR-T2_SPECT-Tc")
     return _patients(settings, seed, dealt)
-
-
-def parse_combination(combination: str) -> tuple[str, str, str]:
-    """Split e.g. `CT_MR-T2_SPECT-Tc` into two anatomical modalities and a functional one."""
-    names = combination.split("_")
-    valid = len(names) == 3 and {*names[:2]} <= {*ANATOMICAL} and names[2] in FUNCTIONAL
-    if not valid or names[0] == names[1]:
-        raise InputError(
-            f"combination {combination!r}: give two different ones of {', '.join(ANATOMICAL)} and "
-            f"one of {', '.join(FUNCTIONAL)}, joined by '_'"
-        )
-    return names[0], names[1], names[2]
 
 
 def _patients(

@@ -1,0 +1,21 @@
+"""Combinations of modalities as parameters name them: e.g. `CT_MR-T2_SPECT-Tc`."""
+
+from collections.abc import Collection
+
+from tfsdiff.data.groups import ANATOMICAL, FUNCTIONAL
+
+
+def parse_combination(text: str, functional: Collection[str] = FUNCTIONAL) -> tuple[str, str, str]:
+    """Split `text` into two anatomical modalities and one of `functional`.
+
+    Raises:
+        ValueError: it does not name them; says what to give.
+    """
+    names = text.split("_")
+    valid = len(names) == 3 and {*names[:2]} <= {*ANATOMICAL} and names[2] in functional
+    if not valid or names[0] == names[1]:
+        raise ValueError(
+            f"{text!r}: give two different ones of {', '.join(ANATOMICAL)} and one of "
+            f"{', '.join(functional)}, joined by '_'"
+        )
+    return names[0], names[1], names[2]
