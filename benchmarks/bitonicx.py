@@ -31,8 +31,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from tfsdiff.filters.bitonic import bitonic
-from tfsdiff.fusers.bitonicx import Settings, fuse_bitonicx
+from tfsdiff.methods.bitonicx.bitonic import bitonic
+from tfsdiff.methods.bitonicx.method import Settings, fuse_bitonicx
 
 REPEATS = 5
 SETTINGS = Settings(mode="paper", threshold=3.0, iterations=110, majority_pixels=19)

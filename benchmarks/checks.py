@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from tfsdiff.compose import compose
-from tfsdiff.data.atlas.checks import (
+from tfsdiff.acquisition.atlas.checks import (
     COARSE,
     LEVELS,
     REFINED,
@@ -25,6 +24,7 @@ from tfsdiff.data.atlas.checks import (
     displacement,
     examine,
 )
+from tfsdiff.compose import compose
 from tfsdiff.data.images import Pixels, read
 from tfsdiff.params import Checks
 

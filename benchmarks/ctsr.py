@@ -29,9 +29,9 @@ from pathlib import Path
 import numpy as np
 from bitonicx import REPEATS, best, peak_megabytes, read, seconds, synthetic
 
-from tfsdiff.filters.dictionary import improve, initial, read_dictionary, training_patches
-from tfsdiff.filters.sparse import fuse_sparse
-from tfsdiff.fusers.ctsr import RELEASED, Settings, fuse_ctsr, smoothed
+from tfsdiff.methods.ctsr.dictionary import improve, initial, read_dictionary, training_patches
+from tfsdiff.methods.ctsr.method import RELEASED, Settings, fuse_ctsr, smoothed
+from tfsdiff.methods.ctsr.sparse import fuse_sparse
 
 SETTINGS = Settings(**RELEASED)
 

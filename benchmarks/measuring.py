@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
-from tfsdiff import backend, zoo
-from tfsdiff.backend import Backend
+from tfsdiff import methods
+from tfsdiff.common.errors import InputError
 from tfsdiff.compose import compose
-from tfsdiff.errors import InputError
-from tfsdiff.measure import seconds
+from tfsdiff.core import backend
+from tfsdiff.core.backend import Backend
+from tfsdiff.evaluation.measure import seconds
+from tfsdiff.methods.conditional.model import Design
 from tfsdiff.params import Compute, Diffusion, Precision, Train, UNet, validate
-from tfsdiff.training.conditional import Design
 
 CONF = Path(__file__).parents[1] / "workflow" / "conf"
 SIZES = {  # overrides of the parameters
@@ -59,7 +60,7 @@ def model(size: str) -> Model:
         validate(values[name], section, name)
         for name, section in (("unet", UNet), ("diffusion", Diffusion), ("train", Train))
     )
-    design = zoo.build("tfsdiff", values["zoo"]["tfsdiff"], 4).design(diffusion)
+    design = methods.build("tfsdiff", values["zoo"]["tfsdiff"], 4).design(diffusion)
     return Model(design, unet, diffusion, train)
 
 

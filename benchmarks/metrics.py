@@ -9,8 +9,8 @@ import time
 
 import torch
 
-from tfsdiff.metrics import METRICS
 from tfsdiff.metrics.lpips import load
+from tfsdiff.metrics.registry import METRICS
 
 REPEATS = 10
 

@@ -19,11 +19,11 @@ from measuring import (
     peak_operations,
 )
 
-from tfsdiff.backend import Backend
-from tfsdiff.diffusion.sample import SAMPLERS
-from tfsdiff.measure import count, describe, forget_peak, peak_memory, seconds
+from tfsdiff.core.backend import Backend
+from tfsdiff.diffusion.samplers import SAMPLERS
+from tfsdiff.evaluation.measure import count, describe, forget_peak, peak_memory, seconds
+from tfsdiff.methods.conditional.model import ConditionalDiffusion
 from tfsdiff.params import Sampling
-from tfsdiff.training.conditional import ConditionalDiffusion
 
 
 def main() -> None:

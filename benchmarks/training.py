@@ -31,13 +31,13 @@ from measuring import (
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tfsdiff.backend import Backend
+from tfsdiff.core.backend import Backend
 from tfsdiff.diffusion import schedule
-from tfsdiff.measure import clock, describe, forget_peak, peak_memory
-from tfsdiff.nets.conditional import IMAGE_CHANNELS, ConditionalUNet, new_network
+from tfsdiff.evaluation.measure import clock, describe, forget_peak, peak_memory
+from tfsdiff.methods.conditional.network import IMAGE_CHANNELS, ConditionalUNet, new_network
+from tfsdiff.methods.conditional.objective import Denoising
 from tfsdiff.training.average import Average
 from tfsdiff.training.checkpoint import Checkpoint
-from tfsdiff.training.denoising import Denoising
 from tfsdiff.training.job import Job
 from tfsdiff.training.loop import train
 from tfsdiff.training.pairs import ConditionalExamples

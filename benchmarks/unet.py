@@ -30,9 +30,9 @@ from measuring import (
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from tfsdiff.backend import Backend, has_bfloat16
-from tfsdiff.measure import describe, seconds
-from tfsdiff.nets.conditional import IMAGE_CHANNELS, network_without_weights, new_network
+from tfsdiff.core.backend import Backend, has_bfloat16
+from tfsdiff.evaluation.measure import describe, seconds
+from tfsdiff.methods.conditional.network import IMAGE_CHANNELS, network_without_weights, new_network
 from tfsdiff.params import Precision
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tfsdiff.data.atlas.weighting import (
+from tfsdiff.acquisition.atlas.weighting import (
     DOUBTFUL,
     TYPICAL,
     WEIGHTINGS,
@@ -32,8 +32,8 @@ from tfsdiff.data.atlas.weighting import (
     logarithms,
     measure,
 )
-from tfsdiff.data.phantom import render
-from tfsdiff.data.phantom.patient import draw_patient, plan_slices
+from tfsdiff.acquisition.phantom import render
+from tfsdiff.acquisition.phantom.patient import draw_patient, plan_slices
 
 FIT_SEED, TEST_SEED = 11, 12
 PHANTOMS, PHANTOM_SLICES, LESIONS = 12, 10, 0.5

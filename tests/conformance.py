@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from tfsdiff.tensors import Batch
+from tfsdiff.core.tensors import Batch
 
 REFERENCES = ("case28-010", "case36-034", "petnormal-023")
 

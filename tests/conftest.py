@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import tiny
-from tfsdiff.data.degrade import reduce
-from tfsdiff.params import Sampling
-from tfsdiff.tensors import Batch
-from tfsdiff.zoo.base import Examples, Recipe
+from tfsdiff.core.tensors import Batch
+from tfsdiff.data.resample import reduce
+from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.params import Sampling, Train
 
 from . import torchvision_hook
 
@@ -79,3 +79,15 @@ def brief(recipe: Recipe) -> Recipe:
 @pytest.fixture
 def sampling() -> Sampling:
     return Sampling(sampler="ddim", steps=2, spacing="time", batch=3)
+
+
+@pytest.fixture
+def images(rng: torch.Generator) -> torch.Tensor:
+    """Smooth images: (6, 3, 16, 16) in [0, 1]."""
+    coarse = torch.rand(6, 3, 4, 4, generator=rng)
+    return torch.nn.functional.interpolate(coarse, (16, 16), mode="bilinear")
+
+
+@pytest.fixture
+def train() -> Train:
+    return tiny.TRAIN

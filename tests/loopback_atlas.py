@@ -15,8 +15,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from tfsdiff.acquisition.phantom import draw_patient, plan_slices, render
 from tfsdiff.data.images import Pixels, read
-from tfsdiff.data.phantom import draw_patient, plan_slices, render
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

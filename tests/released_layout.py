@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tfsdiff.nets.conditional import ConditionalUNet
+from tfsdiff.methods import method_class
+from tfsdiff.methods.conditional import released
+from tfsdiff.methods.conditional.network import ConditionalUNet
 from tfsdiff.params import UNet
-from tfsdiff.zoo import released
 
 SMALL = UNet(
     width=16,
@@ -29,7 +30,7 @@ METHODS = ("tfsdiff", "sr3")
 
 def family(method: str) -> released.Family:
     """What the member says of its released code."""
-    return importlib.import_module(f"tfsdiff.fusers.{method}").RELEASED
+    return importlib.import_module(method_class(method).__module__).RELEASED
 
 
 def network(method: str, unet: UNet = SMALL, seed: int = 1) -> ConditionalUNet:

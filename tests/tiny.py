@@ -4,8 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
+from tfsdiff.methods.conditional.objective import Goal
 from tfsdiff.params import Diffusion, Train, UNet
-from tfsdiff.training.denoising import Goal
 
 UNET = UNet(
     width=8,

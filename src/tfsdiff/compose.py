@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from tfsdiff.errors import InputError, exit_code
-from tfsdiff.files import replacing
+from tfsdiff.common.errors import InputError, exit_code
+from tfsdiff.common.files import replacing
 
 
 def compose(overrides: list[str], conf: Path) -> dict[str, Any]:

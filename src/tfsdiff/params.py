@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 
 
 def _odd(number: int) -> int:

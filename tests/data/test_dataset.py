@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.data.dataset import groups_of, load_batch, select
-from tfsdiff.data.groups import Group, read_manifest, write_folder
 from tfsdiff.data.images import write_png
+from tfsdiff.data.slices import Group, read_manifest, write_folder
 from tfsdiff.data.split import Place, write_split
-from tfsdiff.errors import InputError
 
 SHAPES = ((6, 8), (6, 8), (6, 8, 3))
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.data import images
-from tfsdiff.errors import InputError
 
 
 @pytest.fixture

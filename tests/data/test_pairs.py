@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.data.images import write_png
 from tfsdiff.data.pairs import (
     Pair,
@@ -14,7 +15,6 @@ from tfsdiff.data.pairs import (
     without_patients,
     write_pairs,
 )
-from tfsdiff.errors import InputError
 
 
 def item(name: str, case: str = "2", other: str = "PET", side: int = 8):

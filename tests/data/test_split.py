@@ -2,9 +2,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from tfsdiff.data.groups import Group
+from tfsdiff.common.errors import InputError
+from tfsdiff.data.slices import Group
 from tfsdiff.data.split import Place, read_split, split, write_split
-from tfsdiff.errors import InputError
 from tfsdiff.params import Split
 
 COMBINATIONS = ("CT_MR-T2_SPECT-Tc", "MR-T1_MR-T2_PET-FDG", "MR-T2_MR-Gad_SPECT-Tl")

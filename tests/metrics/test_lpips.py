@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 from tfsdiff.metrics import lpips as module
 from tfsdiff.metrics.lpips import SMALLEST_SIDE, Unavailable, load, lpips
 from tfsdiff.pretrained import DOWNLOAD_TIMEOUT_SECONDS
@@ -143,7 +143,8 @@ def test_a_file_gives_a_frozen_network(file, capfd):
 def test_neither_package_is_imported(file):
     code = """
 import sys, torch, tfsdiff.metrics
-from tfsdiff.metrics import lpips, score
+from tfsdiff.metrics import lpips
+from tfsdiff.metrics.registry import score
 images = torch.arange(5 * 3 * 48 * 48).reshape(5, 3, 48, 48) % 256
 scores = score(images[:1], images[None, 1:4], images[4:], lpips.load(sys.argv[1]))
 assert not scores.empty, scores.empty

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from tfsdiff.metrics import METRICS
 from tfsdiff.metrics.error import mae, mse, psnr, rmse
 from tfsdiff.metrics.gradient import average_gradient
+from tfsdiff.metrics.registry import METRICS
 from tfsdiff.metrics.ssim import ssim
 from tfsdiff.metrics.vif import vif
 

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from tfsdiff.metrics import METRICS, score
 from tfsdiff.metrics.error import psnr
 from tfsdiff.metrics.lpips import Unavailable, lpips
+from tfsdiff.metrics.registry import METRICS, score
 from tfsdiff.metrics.vif import vif
 
 NO_WEIGHTS = Unavailable("no weights here")

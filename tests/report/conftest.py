@@ -3,8 +3,8 @@
 import matplotlib.figure
 import pytest
 
-from tfsdiff.metrics import METRICS
-from tfsdiff.report.scores import Statistic, Summary
+from tfsdiff.evaluation.scores import Statistic, Summary
+from tfsdiff.metrics.registry import METRICS
 
 
 @pytest.fixture

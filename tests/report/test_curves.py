@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 from tfsdiff.report.curves import LOSSES, PANELS, draw_curves, draw_losses, read_curve
 
 

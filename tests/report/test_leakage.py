@@ -9,8 +9,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
-from tfsdiff.data.groups import Group
-from tfsdiff.data.leakage import Neighbour
+from tfsdiff.data.slices import Group
+from tfsdiff.evaluation.leakage import Neighbour
 from tfsdiff.report.leakage import HEADER, LABELS, Leak, bare, markdown, summarise
 from tfsdiff.report.nearest import COLOURS, Example, draw, typical
 

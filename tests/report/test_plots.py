@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from tfsdiff.diffusion.sample import SAMPLERS
+from tfsdiff.diffusion.samplers import SAMPLERS
+from tfsdiff.evaluation.calibration import calibrate
 from tfsdiff.report import plots
-from tfsdiff.report.calibration import calibrate
 from tfsdiff.report.quality import Point
 
 

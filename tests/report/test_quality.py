@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-from tfsdiff.metrics import METRICS
+from tfsdiff.metrics.registry import METRICS
 from tfsdiff.report.quality import Point, fewest, sentence, write_points
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tfsdiff.metrics import METRICS
+from tfsdiff.metrics.registry import METRICS
 from tfsdiff.report import markup
 from tfsdiff.report.tables import caption, render_table
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 from tfsdiff.params import Section
-from tfsdiff.stages import _cli
+from tfsdiff.stages.support import cli
 
 
 class Params(Section):
@@ -32,13 +32,13 @@ def flags(params_file, scale, out):
 
 def test_flags_are_the_arguments(params_file, tmp_path):
     out = tmp_path / "out"
-    assert _cli.execute(stage_under_test, flags(params_file, 4, out)) == 0
+    assert cli.execute(stage_under_test, flags(params_file, 4, out)) == 0
     assert out.read_text() == "7 4"
 
 
 def test_user_error_is_one_line_and_code_1(params_file, tmp_path, capsys):
     out = tmp_path / "out"
-    assert _cli.execute(stage_under_test, flags(params_file, 3, out)) == 1
+    assert cli.execute(stage_under_test, flags(params_file, 3, out)) == 1
     assert capsys.readouterr().err == "error: scale 3 cannot be had; use 2, 4 or 8\n"
 
 
@@ -53,7 +53,7 @@ def test_user_error_is_one_line_and_code_1(params_file, tmp_path, capsys):
 )
 def test_bad_parameters_are_named(params_file, tmp_path, capsys, text, message):
     params_file.write_text(text)
-    assert _cli.execute(stage_under_test, flags(params_file, 2, tmp_path / "out")) == 1
+    assert cli.execute(stage_under_test, flags(params_file, 2, tmp_path / "out")) == 1
     error = capsys.readouterr().err
     assert message in error
     assert str(params_file) in error
@@ -62,5 +62,5 @@ def test_bad_parameters_are_named(params_file, tmp_path, capsys, text, message):
 
 def test_missing_params_file_names_the_cure(tmp_path, capsys):
     missing = tmp_path / "nothing.yaml"
-    assert _cli.execute(stage_under_test, flags(missing, 2, tmp_path / "out")) == 1
+    assert cli.execute(stage_under_test, flags(missing, 2, tmp_path / "out")) == 1
     assert "tfsdiff.compose" in capsys.readouterr().err

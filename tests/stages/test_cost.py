@@ -9,16 +9,17 @@ import pytest
 import torch
 
 import tiny
-from tfsdiff import measure, zoo
-from tfsdiff.backend import CPU
+from tfsdiff import methods
+from tfsdiff.common.errors import InputError
+from tfsdiff.core.backend import CPU
 from tfsdiff.data.dataset import select
-from tfsdiff.data.groups import Group, write_folder
+from tfsdiff.data.slices import Group, write_folder
 from tfsdiff.data.split import Place, write_split
-from tfsdiff.errors import InputError
-from tfsdiff.fusers.ctsr import RELEASED
+from tfsdiff.evaluation import measure
+from tfsdiff.methods.conditional.model import ConditionalDiffusion
+from tfsdiff.methods.ctsr.method import RELEASED
 from tfsdiff.params import Compute, Cost, Sampling
 from tfsdiff.stages import cost
-from tfsdiff.training.conditional import ConditionalDiffusion
 
 PARAMS = cost.Params(
     compute=Compute(
@@ -38,22 +39,22 @@ ROWS = (
 
 
 def save_diffusion(folder, name, settings):
-    member = zoo.build(name, settings, 2)
+    member = methods.build(name, settings, 2)
     design = member.design(tiny.DIFFUSION)
     member._model = ConditionalDiffusion(design, tiny.UNET, tiny.DIFFUSION, seed=1)
     recipe = {"unet": tiny.UNET, "diffusion": tiny.DIFFUSION}
     member._recipe = {key: value.model_dump(mode="json") for key, value in recipe.items()}
-    zoo.save_member(folder, name, member)
+    methods.save_method(folder, name, member)
 
 
 def save_members(folder):
-    zoo.save_member(folder / "bicubic-x2", "bicubic", zoo.build("bicubic", {}, 2))
+    methods.save_method(folder / "bicubic-x2", "bicubic", methods.build("bicubic", {}, 2))
     save_diffusion(folder / "sr3-x2", "sr3", tiny.SR3)
     save_diffusion(folder / "tfsdiff-x2", "tfsdiff", tiny.TFSDIFF)
-    zoo.save_member(folder / "fusers/mean", "mean", zoo.build("mean", {}, None))
-    ctsr = zoo.build("ctsr", RELEASED | {"atoms": 70, "rolling_passes": 1}, None)
+    methods.save_method(folder / "fusers/mean", "mean", methods.build("mean", {}, None))
+    ctsr = methods.build("ctsr", RELEASED | {"atoms": 70, "rolling_passes": 1}, None)
     ctsr._dictionary, ctsr._recipe = dictionary(70), {}
-    zoo.save_member(folder / "fusers/ctsr", "ctsr", ctsr)
+    methods.save_method(folder / "fusers/ctsr", "ctsr", ctsr)
 
 
 def dictionary(atoms):
@@ -117,7 +118,7 @@ def test_tracked_output_has_the_same_bytes_in_every_run(outs):
 def test_parameters_are_those_learned(outs, folder):
     found = {name: int(row["parameters"]) for name, row in read(outs[0] / "cost.csv").items()}
     for name in ("sr3", "tfsdiff"):
-        weights = zoo.storage.read(folder / f"models/{name}-x2")[0].values()
+        weights = methods.store.read(folder / f"models/{name}-x2")[0].values()
         assert found[name] == sum(x.numel() for x in weights)
     assert found["ctsr-full"] == 64 * 70
     assert found["bicubic"] == found["mean-full"] == 0
@@ -128,7 +129,7 @@ def test_operations_are_those_of_all_evaluations(outs, folder):
     found = {name: row["operations"] for name, row in read(outs[0] / "cost.csv").items()}
     assert found["mean-bicubic"] == found["ctsr-full"] == ""
     assert found["ctsr-sr3"] == found["sr3"]
-    network = zoo.load_member(folder / "models/tfsdiff-x2", CPU)
+    network = methods.load_method(folder / "models/tfsdiff-x2", CPU)
     with torch.inference_mode():
         images = torch.zeros(1, 9, 16, 16), torch.zeros(1, 3, 16, 16)
         one = measure.count(lambda: network._model.network(*images, torch.ones(1)))

@@ -1,5 +1,5 @@
-from tfsdiff.data.groups import Group
-from tfsdiff.stages._shown import spread
+from tfsdiff.data.slices import Group
+from tfsdiff.stages.support.choose import spread
 
 
 def test_shown_groups_are_of_all_combinations_and_far_apart():

@@ -13,11 +13,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.compose import compose
-from tfsdiff.data.groups import read_manifest
 from tfsdiff.data.images import read
+from tfsdiff.data.slices import read_manifest
 from tfsdiff.data.split import read_split
-from tfsdiff.errors import InputError
 from tfsdiff.stages import (
     acquire,
     degrade,
@@ -38,7 +38,7 @@ from tfsdiff.stages import (
     uncertainty,
     variants,
 )
-from tfsdiff.stages._live import LiveLog
+from tfsdiff.stages.support.dvclive_log import LiveLog
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
 VALUES = compose(

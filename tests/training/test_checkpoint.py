@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 from tfsdiff.training.checkpoint import LAST, Checkpoint, fingerprint
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import tiny
-from tfsdiff.backend import CPU
-from tfsdiff.errors import InputError, Stopped
+from tfsdiff.common.errors import InputError, Stopped
+from tfsdiff.core.backend import CPU
 from tfsdiff.params import Train
 from tfsdiff.training import loop
 from tfsdiff.training.checkpoint import BEST, Checkpoint

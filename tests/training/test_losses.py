@@ -3,7 +3,7 @@ import pytest
 import skimage.metrics
 import torch
 
-from tfsdiff.diffusion.process import q_sample, to_x0
+from tfsdiff.diffusion.parametrisation import q_sample, to_x0
 from tfsdiff.metrics.ssim import ssim
 from tfsdiff.training.losses import (
     noise_objective,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 from tfsdiff.params import Train
 from tfsdiff.training.pairs import ConditionalExamples, check_crop, pad_to_multiple
 

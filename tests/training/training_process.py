@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from safetensors.torch import save_file
 
 import tiny
-from tfsdiff.backend import CPU
-from tfsdiff.errors import exit_code
+from tfsdiff.common.errors import exit_code
+from tfsdiff.core.backend import CPU
+from tfsdiff.methods.conditional.model import ConditionalDiffusion, Design, Stack
+from tfsdiff.methods.conditional.objective import Denoising
 from tfsdiff.training import checkpoint
-from tfsdiff.training.conditional import ConditionalDiffusion, Design, Stack
-from tfsdiff.training.denoising import Denoising
 from tfsdiff.training.recipe import Recipe, Silence
 
 

@@ -16,10 +16,10 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
 from stages import Pipeline, Stage
-from tfsdiff.stages import _cli
-from tfsdiff.zoo import ZOO
-from tfsdiff.zoo.base import Enlarger, Fuser
-from tfsdiff.zoo.diffusing import Diffusing
+from tfsdiff.methods import METHODS, method_class
+from tfsdiff.methods.base import Enlarger, Fuser
+from tfsdiff.methods.conditional.method import Diffusing
+from tfsdiff.stages.support import cli
 
 ENTRIES = yaml.safe_load(Path(__file__).resolve().parents[2].joinpath("dvc.yaml").read_text())
 ENTRIES = ENTRIES["stages"]
@@ -112,9 +112,11 @@ def closure(graph, module) -> set[str]:
 
 # Modules that only carry types, errors and file handling: no result changes with them.
 PLUMBING = {
-    "tfsdiff", "tfsdiff.backend", "tfsdiff.errors", "tfsdiff.files", "tfsdiff.params",
-    "tfsdiff.progress", "tfsdiff.seeding", "tfsdiff.tensors", "tfsdiff.stages._cli",
-    "tfsdiff.stages._folders", "tfsdiff.zoo", "tfsdiff.zoo.storage",
+    "tfsdiff", "tfsdiff.core.backend", "tfsdiff.common.errors", "tfsdiff.common.files",
+    "tfsdiff.params",
+    "tfsdiff.common.progress", "tfsdiff.core.seeding", "tfsdiff.core.tensors",
+    "tfsdiff.stages.support.cli",
+    "tfsdiff.stages.support.image_folders", "tfsdiff.methods", "tfsdiff.methods.store",
 }  # fmt: skip
 
 
@@ -150,7 +152,11 @@ MEMBERS = {  # stages that load members of the zoo by name: of which kind
 
 @pytest.mark.parametrize("name", MEMBERS)
 def test_code_of_the_members_is_a_dependency(root, imports, name):
-    kinds = {method: kind for method, kind in ZOO.items() if issubclass(kind, MEMBERS[name])}
+    kinds = {
+        method: kind
+        for method, kind in ((m, method_class(m)) for m in METHODS)
+        if issubclass(kind, MEMBERS[name])
+    }
     if MEMBERS[name] is Fuser:  # those that enlarge as well are no fusers of cascades
         kinds = {method: kind for method, kind in kinds.items() if not issubclass(kind, Diffusing)}
     elif MEMBERS[name] is Diffusing:
@@ -172,7 +178,7 @@ def test_caches_beside_the_code_are_no_inputs(pipeline, root):
 
 def test_every_stage_function_has_a_parser():
     for entry in ENTRIES.values():
-        assert _cli.parser_of(function_of(entry)).format_help()
+        assert cli.parser_of(function_of(entry)).format_help()
 
 
 def test_reader_refuses_templates_that_it_does_not_know():

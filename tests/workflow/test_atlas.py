@@ -9,8 +9,8 @@ import yaml
 
 import loopback_atlas
 from atlas_server import AtlasServer, broken_off, html, reset, status
-from tfsdiff.data.groups import image_path, read_manifest
 from tfsdiff.data.images import read
+from tfsdiff.data.slices import image_path, read_manifest
 
 REAL_SLICES = 4  # of each patient
 # What the server does before it gives in: on the first files of two cases.
@@ -170,8 +170,8 @@ def test_a_lost_lock_is_made_again_from_the_cache(run):
 @pytest.mark.slow
 def test_a_change_on_the_server_is_an_error_until_it_is_accepted(run):
     project, changed = run.project, "cases/case91/mr1/006.png"
-    fetch = ("tfsdiff.commands", "atlas", "fetch", "--revalidate")
-    assert "requests made: 0" in project.python("tfsdiff.commands", "atlas", "status")
+    fetch = ("tfsdiff.cli", "atlas", "fetch", "--revalidate")
+    assert "requests made: 0" in project.python("tfsdiff.cli", "atlas", "status")
     files = dict(run.atlas.files) | {changed: run.atlas.files["cases/case91/mr1/007.png"]}
     lock = project.folder / "workflow/atlas/lock.csv"
     before = lock.read_bytes()

@@ -7,11 +7,11 @@ import torch
 import yaml
 
 import released_layout as layout
-from tfsdiff import params, zoo
+from tfsdiff import methods, params
 from tfsdiff.compose import compose, main
-from tfsdiff.nets.conditional import ConditionalUNet
-from tfsdiff.report.names import LABELS
-from tfsdiff.zoo import released
+from tfsdiff.methods.conditional import released
+from tfsdiff.methods.conditional.network import ConditionalUNet
+from tfsdiff.report.labels import LABELS
 
 PROFILES = ["demo", "ci", "harvard", "paper", "official"]
 STAGES = [
@@ -44,12 +44,12 @@ def test_every_stage_accepts_the_profile(values, stage):
 
 def test_every_zoo_entry_is_accepted_by_its_member(values):
     for name, settings in values["zoo"].items():
-        zoo.build(name, settings, 2)
+        methods.build(name, settings, 2)
 
 
 def test_members_play_parts_that_exist(values):
     methods = {settings.get("method", name) for name, settings in values["zoo"].items()}
-    assert methods == set(zoo.ZOO)
+    assert methods == set(methods.METHODS)
     for part in ("networks", "enlargers", "fusers", "joint", "ablations"):
         assert set(values[part]) <= set(values["zoo"])
     assert {*values["enlargers"], *values["joint"]} == set(values["networks"])
@@ -59,7 +59,8 @@ def test_variants_are_settings_of_their_fusers(values):
     for fuser, changes in values["variants"]["changes"].items():
         for name, change in changes.items():
             default, changed = (
-                zoo.build(fuser, values["zoo"][fuser] | one, None).settings for one in ({}, change)
+                methods.build(fuser, values["zoo"][fuser] | one, None).settings
+                for one in ({}, change)
             )
             assert default != changed, f"{fuser}: {name}"
 
@@ -67,7 +68,7 @@ def test_variants_are_settings_of_their_fusers(values):
 def test_ablations_differ_in_one_choice_and_are_shown(values):
     full = values["zoo"]["tfsdiff"]
     for name in values["ablations"]:
-        settings = zoo.build(name, values["zoo"][name], 2).settings.model_dump()
+        settings = methods.build(name, values["zoo"][name], 2).settings.model_dump()
         assert settings != full or values["diffusion"]["prediction"] == "residual"
         assert name in values["report"]["table2"]
         assert name in LABELS

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from tfsdiff.data.groups import ANATOMICAL, FUNCTIONAL
+from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL
 
 
 def parse_combination(text: str, functional: Collection[str] = FUNCTIONAL) -> tuple[str, str, str]:

@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tfsdiff.data.groups import Group, image_path, read_manifest
+from tfsdiff.common.errors import InputError
+from tfsdiff.core.tensors import Batch
 from tfsdiff.data.images import read, to_unit
+from tfsdiff.data.slices import Group, image_path, read_manifest
 from tfsdiff.data.split import Part, read_split
-from tfsdiff.errors import InputError
-from tfsdiff.tensors import Batch
 
 
 def groups_of(split_csv: Path, part: Part) -> tuple[str, ...]:
@@ -45,7 +45,7 @@ def load_batch(folder: Path, groups: Sequence[Group], truth_folder: Path | None 
     """Load groups of an image folder, and their fused truth where `truth_folder` is given.
 
     Args:
-        folder: image folder (`tfsdiff.data.groups`).
+        folder: image folder (`tfsdiff.data.slices`).
         groups: at least one, in the order wanted.
         truth_folder: folder of GROUP.png, of the size of the sources.
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
 
 Pixels = NDArray[np.uint8]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tfsdiff.data.groups import MANIFEST
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
+from tfsdiff.core.tensors import Pairs
 from tfsdiff.data.images import Pixels, read, to_unit, write_png
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
-from tfsdiff.tensors import Pairs
+from tfsdiff.data.slices import MANIFEST
 
 MR, OTHERS = "MR", ("CT", "PET", "SPECT")
 

@@ -1,8 +1,9 @@
 """The split into training, validation and test part, as a file that names every group.
 
-All three rules follow hashes of names (`tfsdiff.seeding.derive`), so a split depends on the seed
-and on which groups there are, never on their order. With shares t : v : s of N groups (84 : 10 : 25
-in the paper; for N = 119 these are the counts) the parts end at the rounded cumulative shares.
+All three rules follow hashes of names (`tfsdiff.core.seeding.derive`), so a split depends on the
+seed and on which groups there are, never on their order. With shares t : v : s of N groups
+(84 : 10 : 25 in the paper; for N = 119 these are the counts) the parts end at the rounded
+cumulative shares.
 
 `random`  Groups sorted by hash; the first t are for training, the next v for validation.
     Neighbouring slices of one patient land in different parts, as in the paper. When k groups are
@@ -27,11 +28,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
-from tfsdiff.data.groups import Group
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
+from tfsdiff.core.seeding import derive
+from tfsdiff.data.slices import Group
 from tfsdiff.params import Split
-from tfsdiff.seeding import derive
 
 Part = Literal["train", "validation", "test", "unused"]
 Rule = Literal["random", "patient", "blocks"]

@@ -7,7 +7,7 @@ arguments, and return float64 values of the broadcast leading shape.
 import torch
 from torch import Tensor
 
-from tfsdiff.metrics.images import PEAK, checked_pair
+from tfsdiff.metrics.windows import PEAK, checked_pair
 
 _IMAGE = (-3, -2, -1)
 

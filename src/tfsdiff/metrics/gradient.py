@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tfsdiff.metrics.images import checked
+from tfsdiff.metrics.windows import checked
 
 
 def average_gradient(fused: Tensor) -> Tensor:

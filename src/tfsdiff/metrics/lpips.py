@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tfsdiff.errors import InputError
-from tfsdiff.metrics.images import PEAK, checked_pair
+from tfsdiff.common.errors import InputError
+from tfsdiff.metrics.windows import PEAK, checked_pair
 from tfsdiff.pretrained import DAMAGES, TORCHVISION, download, read, take
 
 SMALLEST_SIDE = 31  # a smaller image vanishes in AlexNet's poolings

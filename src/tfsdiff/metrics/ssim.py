@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from tfsdiff.metrics.images import PEAK, checked_pair, gaussian, windowed_mean
+from tfsdiff.metrics.windows import PEAK, checked_pair, gaussian, windowed_mean
 
 TAPS = 11
 SIGMA = 1.5

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from tfsdiff.metrics.images import checked_pair, gaussian, windowed_mean
-from tfsdiff.tensors import luminance
+from tfsdiff.core.tensors import luminance
+from tfsdiff.metrics.windows import checked_pair, gaussian, windowed_mean
 
 TAPS = (17, 9, 5, 3)  # one window a scale, fine to coarse; sigma is a fifth of the taps
 SMALLEST_SIDE = 41  # leaves one window on the coarsest scale

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
+from tfsdiff.report.labels import ENLARGER, label
 from tfsdiff.report.markup import markdown_text
-from tfsdiff.report.names import ENLARGER, label
 
 HEADS = ("Method", "Parameters", "Operations", "Seconds", "Peak memory")
 MEMBERS = "Members of the cascades"

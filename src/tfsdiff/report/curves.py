@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 from tfsdiff.report.figures import canvas
-from tfsdiff.report.names import label
+from tfsdiff.report.labels import label
 
 PANELS = {  # table of a training: name of the axis, whether it is logarithmic
     "train/loss": ("training loss", True),

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from tfsdiff.files import replacing
+from tfsdiff.common.files import replacing
 
 DPI = 200
 WIDTH_PIXELS = (1600, 2400)

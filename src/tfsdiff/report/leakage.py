@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tfsdiff.data.leakage import PIXELS, Neighbour
 from tfsdiff.data.split import Part, Rule
+from tfsdiff.evaluation.leakage import PIXELS, Neighbour
 
 HEADER = (
     "rule", "part", "group", "patient", "slice",

@@ -5,7 +5,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-from tfsdiff.metrics import METRICS
+from tfsdiff.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from tfsdiff.report.tables import Block, Entry, Table

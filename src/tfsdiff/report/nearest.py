@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfsdiff.data.leakage import Neighbour
+from tfsdiff.evaluation.leakage import Neighbour
 from tfsdiff.report.figures import FONT_POINTS, GAP_PIXELS, MARGIN_PIXELS, canvas, wrap_title
 from tfsdiff.report.leakage import LABELS, LEVELS, Leak
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from tfsdiff.report.calibration import Calibration
+from tfsdiff.evaluation.calibration import Calibration
 from tfsdiff.report.figures import canvas
 from tfsdiff.report.quality import TOLERANCE_DB, Point
 

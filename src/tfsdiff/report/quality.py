@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfsdiff.files import replacing
-from tfsdiff.metrics import METRICS
-from tfsdiff.report.scores import AGAINST, Summary
+from tfsdiff.common.files import replacing
+from tfsdiff.evaluation.scores import AGAINST, Summary
+from tfsdiff.metrics.registry import METRICS
 
 TOLERANCE_DB = 0.1  # of PSNR, below the full chain
 

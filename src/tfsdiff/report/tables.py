@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tfsdiff.metrics import METRICS
+from tfsdiff.evaluation.scores import Statistic, Summary
+from tfsdiff.metrics.registry import METRICS
 from tfsdiff.report import markup
-from tfsdiff.report.scores import Statistic, Summary
 
 DECIMALS = {
     "AG": 3,

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tfsdiff.metrics import METRICS
+from tfsdiff.evaluation.scores import Summary
+from tfsdiff.metrics.registry import METRICS
+from tfsdiff.report.labels import label
 from tfsdiff.report.markup import ARROWS, markdown_text
-from tfsdiff.report.names import label
-from tfsdiff.report.scores import Summary
 from tfsdiff.report.tables import DECIMALS
 
 SHOWN = ("PSNR", "SSIM", "VIF", "LPIPS", "AG")

@@ -8,13 +8,13 @@ decided of series and groups.
 
 from pathlib import Path
 
-from tfsdiff.data import directory, phantom
-from tfsdiff.data.groups import Group, write_folder
+from tfsdiff.acquisition import directory, phantom
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.progress import progress
 from tfsdiff.data.images import Pixels
-from tfsdiff.errors import InputError
+from tfsdiff.data.slices import Group, write_folder
 from tfsdiff.params import AtlasData, Data, DirectoryData, Section
-from tfsdiff.progress import progress
-from tfsdiff.stages import _cli
+from tfsdiff.stages.support import cli
 
 
 class Params(Section):
@@ -41,7 +41,7 @@ def acquire(params: Params, *, input: Path, out: Path) -> None:
 
 
 def _atlas(settings: AtlasData) -> tuple[list[directory.Item], dict[str, str]]:
-    from tfsdiff.data.atlas import source  # brings an HTTP library, which other sources never need
+    from tfsdiff.acquisition.atlas import source
 
     found = source.read_atlas(settings)
     return found.items, found.notes
@@ -55,4 +55,4 @@ def _item(made: phantom.PhantomGroup) -> tuple[Group, tuple[Pixels, ...]]:
 
 
 if __name__ == "__main__":
-    _cli.run(acquire)
+    cli.run(acquire)

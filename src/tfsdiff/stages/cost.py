@@ -16,19 +16,21 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from tfsdiff import backend, measure, seeding, zoo
+from tfsdiff import methods
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
+from tfsdiff.common.progress import progress
+from tfsdiff.core import backend, seeding
+from tfsdiff.core.tensors import SOURCES
 from tfsdiff.data.dataset import load_batch, select
-from tfsdiff.data.groups import Group
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
-from tfsdiff.measure import Counts
+from tfsdiff.data.slices import Group
+from tfsdiff.evaluation import measure
+from tfsdiff.evaluation.measure import Counts
+from tfsdiff.methods.base import Method
 from tfsdiff.params import Compute, Cost, Sampling, Section
-from tfsdiff.progress import progress
 from tfsdiff.report.cost import Row, cascade, everything, markdown, repeatable
-from tfsdiff.report.names import ENLARGER, FULL, label
-from tfsdiff.stages import _cli
-from tfsdiff.tensors import SOURCES
-from tfsdiff.zoo.base import Member
+from tfsdiff.report.labels import ENLARGER, FULL, label
+from tfsdiff.stages.support import cli
 
 Found = TypeVar("Found")
 
@@ -168,12 +170,12 @@ def spent(job: Job) -> tuple[float, int]:
     return seconds, measure.peak_memory(made.device)
 
 
-def _loaded(job: Job, made: backend.Backend) -> Member:
+def _loaded(job: Job, made: backend.Backend) -> Method:
     sampling = job.params.sampling.model_copy(update={"batch": 1})
-    return zoo.load_member(job.model, made, sampling)
+    return methods.load_method(job.model, made, sampling)
 
 
-def _call(job: Job, member: Member) -> Callable[[], Tensor]:
+def _call(job: Job, member: Method) -> Callable[[], Tensor]:
     """The call that is measured, on images that are read before it."""
     batch = load_batch(job.images, [job.group])
 
@@ -209,4 +211,4 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(cost)
+    cli.run(cost)

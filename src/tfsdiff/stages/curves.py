@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from tfsdiff import zoo
+from tfsdiff import methods
 from tfsdiff.params import Section
 from tfsdiff.report.curves import LOSSES, PANELS, draw_curves, draw_losses, read_curve
-from tfsdiff.stages import _cli
+from tfsdiff.stages.support import cli
 
 
 class Params(Section):
@@ -40,7 +40,7 @@ def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
     losses = {
         name: {table: read_curve(live / "fusers" / name, table) for table in LOSSES}
         for name in params.fusers
-        if zoo.weights_of(params.zoo[name]) is None
+        if methods.weights_of(params.zoo[name]) is None
     }
     learned = {
         name: lines
@@ -51,4 +51,4 @@ def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(curves)
+    cli.run(curves)

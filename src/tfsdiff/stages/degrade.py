@@ -5,11 +5,11 @@ Reads and writes an image folder.
 
 from pathlib import Path
 
-from tfsdiff.data.degrade import reduce
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
+from tfsdiff.data.resample import reduce
 from tfsdiff.params import Compute, Section
-from tfsdiff.stages import _cli
-from tfsdiff.stages._folders import map_folder
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.image_folders import map_folder
 
 
 class Params(Section):
@@ -27,4 +27,4 @@ def degrade(params: Params, *, scale: int, sources: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(degrade)
+    cli.run(degrade)

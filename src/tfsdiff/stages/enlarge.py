@@ -7,14 +7,15 @@ groups at high resolution, 8 bit; anatomical images as grey, whatever colour the
 from collections.abc import Iterator
 from pathlib import Path
 
-from tfsdiff import backend, seeding, zoo
+from tfsdiff import methods
+from tfsdiff.common.progress import progress
+from tfsdiff.core import backend, seeding
 from tfsdiff.data.dataset import batches, select
-from tfsdiff.data.groups import Group, write_folder
 from tfsdiff.data.images import Pixels
+from tfsdiff.data.slices import Group, write_folder
 from tfsdiff.params import Compute, Sampling, Section
-from tfsdiff.progress import progress
-from tfsdiff.stages import _cli
-from tfsdiff.stages._folders import source_pixels
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.image_folders import source_pixels
 
 
 class Params(Section):
@@ -27,7 +28,7 @@ class Params(Section):
 
 def enlarge(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
     """Write the test groups of the image folder `low`, enlarged by `model`, to `out`."""
-    enlarger = zoo.load_member(model, backend.make(params.compute), params.sampling)
+    enlarger = methods.load_method(model, backend.make(params.compute), params.sampling)
     groups = select(low, split, "test")
     by_name = {group.group: group for group in groups}
 
@@ -46,4 +47,4 @@ def enlarge(params: Params, *, split: Path, low: Path, model: Path, out: Path) -
 
 
 if __name__ == "__main__":
-    _cli.run(enlarge)
+    cli.run(enlarge)

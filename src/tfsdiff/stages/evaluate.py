@@ -6,15 +6,16 @@ Reads: the split, fused images, high-resolution sources, ground truth. Writes: p
 
 from pathlib import Path
 
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.progress import progress
+from tfsdiff.core.tensors import levels
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.images import read, to_unit
-from tfsdiff.errors import InputError
-from tfsdiff.metrics import Scores, lpips, score
+from tfsdiff.evaluation.scores import write_scores
+from tfsdiff.metrics import lpips
+from tfsdiff.metrics.registry import Scores, score
 from tfsdiff.params import Compute, Metrics, Section
-from tfsdiff.progress import progress
-from tfsdiff.report.scores import write_scores
-from tfsdiff.stages import _cli
-from tfsdiff.tensors import levels
+from tfsdiff.stages.support import cli
 
 
 class Params(Section):
@@ -54,4 +55,4 @@ def evaluate(
 
 
 if __name__ == "__main__":
-    _cli.run(evaluate)
+    cli.run(evaluate)

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tfsdiff.data.dataset import select
-from tfsdiff.data.groups import Group, image_path
 from tfsdiff.data.images import Pixels, read
+from tfsdiff.data.slices import Group, image_path
 from tfsdiff.params import Report, Section
 from tfsdiff.report.figures import Panel, Zoom, figure2
-from tfsdiff.report.names import label, table1_rows
-from tfsdiff.stages import _cli
-from tfsdiff.stages._shown import spread
+from tfsdiff.report.labels import label, table1_rows
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.choose import spread
 
 
 class Params(Section):
@@ -67,4 +67,4 @@ def _fused(
 
 
 if __name__ == "__main__":
-    _cli.run(figure)
+    cli.run(figure)

@@ -6,12 +6,13 @@ a test group.
 
 from pathlib import Path
 
-from tfsdiff import backend, seeding, zoo
+from tfsdiff import methods
+from tfsdiff.common.progress import progress
+from tfsdiff.core import backend, seeding
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.params import Compute, Section
-from tfsdiff.progress import progress
-from tfsdiff.stages import _cli
-from tfsdiff.stages._folders import write_fused
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.image_folders import write_fused
 
 
 class Params(Section):
@@ -23,7 +24,7 @@ class Params(Section):
 
 def fuse(params: Params, *, fuser: str, split: Path, sources: Path, model: Path, out: Path) -> None:
     """Write what `fuser`, fitted as `model`, makes of the test groups in `sources`."""
-    member = zoo.load_member(model, backend.make(params.compute))
+    member = methods.load_method(model, backend.make(params.compute))
 
     def fused():
         for group in progress(select(sources, split, "test"), fuser):
@@ -34,4 +35,4 @@ def fuse(params: Params, *, fuser: str, split: Path, sources: Path, model: Path,
 
 
 if __name__ == "__main__":
-    _cli.run(fuse)
+    cli.run(fuse)

@@ -6,16 +6,16 @@ Reads: the raw slices and the splits by both rules. Writes: every held-out group
 
 from pathlib import Path
 
+from tfsdiff.common.files import replacing
 from tfsdiff.data.dataset import select
-from tfsdiff.data.groups import Group, image_path, read_manifest
 from tfsdiff.data.images import Pixels, read
-from tfsdiff.data.leakage import Neighbour, neighbours, similarities
+from tfsdiff.data.slices import Group, image_path, read_manifest
 from tfsdiff.data.split import read_split
-from tfsdiff.files import replacing
+from tfsdiff.evaluation.leakage import Neighbour, neighbours, similarities
 from tfsdiff.params import Compute, Data, Section
 from tfsdiff.report.leakage import Leak, bare, markdown
 from tfsdiff.report.nearest import Example, draw, typical
-from tfsdiff.stages import _cli
+from tfsdiff.stages.support import cli
 
 HELD_OUT = ("validation", "test")
 
@@ -62,4 +62,4 @@ def _pictures(raw: Path, group: Group) -> tuple[Pixels, ...]:
 
 
 if __name__ == "__main__":
-    _cli.run(leakage)
+    cli.run(leakage)

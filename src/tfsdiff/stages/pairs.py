@@ -6,14 +6,14 @@ Writes: a pair folder without the patients of the validation and test part.
 
 from pathlib import Path
 
-from tfsdiff.data.degrade import resize
-from tfsdiff.data.groups import read_manifest
+from tfsdiff.common.progress import progress
 from tfsdiff.data.images import Pixels, to_8bit, to_unit
 from tfsdiff.data.pairs import Pair, read_images, read_pairs, without_patients, write_pairs
+from tfsdiff.data.resample import resize
+from tfsdiff.data.slices import read_manifest
 from tfsdiff.data.split import read_split
 from tfsdiff.params import Compute, PairSource, Resolution, Section
-from tfsdiff.progress import progress
-from tfsdiff.stages import _cli
+from tfsdiff.stages.support import cli
 
 
 class Params(Section):
@@ -47,4 +47,4 @@ def pairs(params: Params, *, input: Path, raw: Path, split: Path, out: Path) -> 
 
 
 if __name__ == "__main__":
-    _cli.run(pairs)
+    cli.run(pairs)

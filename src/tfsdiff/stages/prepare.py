@@ -5,10 +5,10 @@ Reads and writes an image folder. The kernel is that of the degradation.
 
 from pathlib import Path
 
-from tfsdiff.data.degrade import resize
+from tfsdiff.data.resample import resize
 from tfsdiff.params import Compute, Resolution, Section
-from tfsdiff.stages import _cli
-from tfsdiff.stages._folders import map_folder
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.image_folders import map_folder
 
 
 class Params(Section):
@@ -24,4 +24,4 @@ def prepare(params: Params, *, raw: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(prepare)
+    cli.run(prepare)

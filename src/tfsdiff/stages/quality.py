@@ -15,23 +15,25 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from tfsdiff import backend, seeding, zoo
+from tfsdiff import methods
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
+from tfsdiff.common.progress import progress
+from tfsdiff.core import backend, seeding
+from tfsdiff.core.tensors import Batch, levels
 from tfsdiff.data.dataset import batches, load_batch, select
-from tfsdiff.diffusion.sample import SAMPLERS
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
-from tfsdiff.metrics import lpips, score
+from tfsdiff.diffusion.samplers import SAMPLERS
+from tfsdiff.evaluation.scores import Summary, summarise
+from tfsdiff.methods.base import Fuser, Method
+from tfsdiff.methods.conditional.method import Diffusing
+from tfsdiff.metrics import lpips
+from tfsdiff.metrics.registry import score
 from tfsdiff.params import Compute, Metrics, Quality, Sampling, Section
-from tfsdiff.progress import progress
 from tfsdiff.report import plots
-from tfsdiff.report.names import label
+from tfsdiff.report.labels import label
 from tfsdiff.report.quality import Point, sentence, write_points
-from tfsdiff.report.scores import Summary, summarise
-from tfsdiff.stages import _cli
-from tfsdiff.stages._shown import spread
-from tfsdiff.tensors import Batch, levels
-from tfsdiff.zoo.base import Fuser, Member
-from tfsdiff.zoo.diffusing import Diffusing
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.choose import spread
 
 
 class Params(Section):
@@ -74,7 +76,7 @@ def quality(
     figure: Path,
 ) -> None:
     """Write the scores of `network` at one scale to `out`, and draw them to `figure`."""
-    member = zoo.load_member(model, backend.make(params.compute))
+    member = methods.load_method(model, backend.make(params.compute))
     cells = _cells(network, member, params.quality.evaluations)
     groups = spread(select(low, split, "test"), params.quality.groups)
     scene = Scene(
@@ -93,7 +95,7 @@ def quality(
     sys.stderr.write(sentence(title, wanted, full) + "\n")
 
 
-def _cells(network: str, member: Member, evaluations: Sequence[int]) -> list[tuple[str, int]]:
+def _cells(network: str, member: Method, evaluations: Sequence[int]) -> list[tuple[str, int]]:
     """Sampler and evaluations of all that is drawn; the last one is the full ancestral chain."""
     joint = isinstance(member, Diffusing) and isinstance(member, Fuser)
     if not (joint and member.settings.process == "diffusion"):
@@ -152,4 +154,4 @@ def _write_timings(path: Path, cells: Sequence[tuple[str, int]], seconds: Sequen
 
 
 if __name__ == "__main__":
-    _cli.run(quality)
+    cli.run(quality)

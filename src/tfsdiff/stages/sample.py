@@ -8,12 +8,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tfsdiff import backend, seeding, zoo
+from tfsdiff import methods
+from tfsdiff.common.progress import progress
+from tfsdiff.core import backend, seeding
 from tfsdiff.data.dataset import batches, select
 from tfsdiff.params import Compute, Sampling, Section
-from tfsdiff.progress import progress
-from tfsdiff.stages import _cli
-from tfsdiff.stages._folders import write_fused
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.image_folders import write_fused
 
 
 class Params(Section):
@@ -26,7 +27,7 @@ class Params(Section):
 
 def sample(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
     """Write what `model` draws for the test groups in the image folder `low`."""
-    member = zoo.load_member(model, backend.make(params.compute), params.sampling)
+    member = methods.load_method(model, backend.make(params.compute), params.sampling)
     groups = select(low, split, "test")
 
     def drawn() -> Iterator[tuple[str, Tensor]]:
@@ -38,4 +39,4 @@ def sample(params: Params, *, split: Path, low: Path, model: Path, out: Path) ->
 
 
 if __name__ == "__main__":
-    _cli.run(sample)
+    cli.run(sample)

@@ -6,11 +6,11 @@ rules are always dealt; `split.rule` says which of the files an experiment uses.
 
 from pathlib import Path
 
-from tfsdiff.data.groups import read_manifest
+from tfsdiff.data.slices import read_manifest
 from tfsdiff.data.split import split as deal
 from tfsdiff.data.split import write_split
 from tfsdiff.params import Section, Split, validate
-from tfsdiff.stages import _cli
+from tfsdiff.stages.support import cli
 
 
 class Params(Section):
@@ -27,4 +27,4 @@ def split(params: Params, *, rule: str, raw: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(split)
+    cli.run(split)

@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tfsdiff import zoo
+from tfsdiff import methods
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
 from tfsdiff.data.split import read_split
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
+from tfsdiff.evaluation.scores import Summary, read_summary
 from tfsdiff.params import Data, Report, Resolution, Sampling, Section, Split, Train
-from tfsdiff.report.names import TITLES, label, table1_rows
-from tfsdiff.report.scores import Summary, read_summary
+from tfsdiff.report.labels import TITLES, label, table1_rows
 from tfsdiff.report.tables import caption, render_table
-from tfsdiff.stages import _cli
+from tfsdiff.stages.support import cli
 
 
 class Params(Section):
@@ -83,8 +83,8 @@ def _cells(
 
 def _origins(params: Params) -> list[str]:
     """Where the weights of the fusers come from that learn."""
-    learned = [name for name in params.fusers if zoo.learns(name, params.zoo[name])]
-    imported = [name for name in learned if zoo.weights_of(params.zoo[name]) is not None]
+    learned = [name for name in params.fusers if methods.learns(name, params.zoo[name])]
+    imported = [name for name in learned if methods.weights_of(params.zoo[name]) is not None]
     here = [name for name in learned if name not in imported]
     return [
         f"{', '.join(map(label, names))}: {text}"
@@ -112,4 +112,4 @@ def _caption(params: Params, number: int, split: Path) -> str:
 
 
 if __name__ == "__main__":
-    _cli.run(table)
+    cli.run(table)

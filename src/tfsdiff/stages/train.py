@@ -11,13 +11,13 @@ With `train.processes` above 1 the stage runs itself under torchrun, one process
 from pathlib import Path
 from typing import Any
 
-from tfsdiff import zoo
+from tfsdiff import methods
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.split import Part
+from tfsdiff.methods.base import Examples, Recipe
 from tfsdiff.params import Compute, Diffusion, Section, Train, UNet
-from tfsdiff.stages import _cli, _launch
-from tfsdiff.stages._fit import fit_and_save
-from tfsdiff.zoo.base import Examples, Recipe
+from tfsdiff.stages.support import cli, torchrun
+from tfsdiff.stages.support.training import fit_and_save
 
 
 class Params(Section):
@@ -51,11 +51,11 @@ def train(
         groups = select(high, split, part)
         return Examples(load_batch(high, groups, truth), load_batch(low, groups))
 
-    _launch.relaunch(params.train.processes)
+    torchrun.relaunch(params.train.processes)
     recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)
-    member = zoo.build(network, params.zoo[network], scale)
+    member = methods.build(network, params.zoo[network], scale)
     fit_and_save(network, member, examples, recipe, params.compute, live, speeds, out)
 
 
 if __name__ == "__main__":
-    _cli.run(train)
+    cli.run(train)

@@ -9,14 +9,14 @@ the stage `train`.
 from pathlib import Path
 from typing import Any
 
-from tfsdiff import zoo
+from tfsdiff import methods
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.pairs import load_pairs
 from tfsdiff.data.split import Part
+from tfsdiff.methods.base import Examples, Recipe
 from tfsdiff.params import Compute, Section
-from tfsdiff.stages import _cli
-from tfsdiff.stages._fit import fit_and_save
-from tfsdiff.zoo.base import Examples, Recipe
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.training import fit_and_save
 
 
 class Params(Section):
@@ -45,11 +45,11 @@ def train_fuser(
         beside = load_pairs(pairs) if part == "train" else None
         return Examples(load_batch(sources, select(sources, split, part)), pairs=beside)
 
-    member = zoo.build(fuser, params.zoo[fuser], scale=None)
+    member = methods.build(fuser, params.zoo[fuser], scale=None)
     recipe = Recipe(params.seed, checkpoints)
-    weights = zoo.weights_of(params.zoo[fuser])
+    weights = methods.weights_of(params.zoo[fuser])
     fit_and_save(fuser, member, examples, recipe, params.compute, live, speeds, out, weights)
 
 
 if __name__ == "__main__":
-    _cli.run(train_fuser)
+    cli.run(train_fuser)

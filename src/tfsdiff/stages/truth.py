@@ -5,14 +5,14 @@ Reads: an image folder. Writes: GROUP.png for every group.
 
 from pathlib import Path
 
-from tfsdiff import seeding
+from tfsdiff.common.progress import progress
+from tfsdiff.core import seeding
 from tfsdiff.data.dataset import load_batch
-from tfsdiff.data.groups import read_manifest
-from tfsdiff.fusers.bitonicx import BitonicX, Settings
+from tfsdiff.data.slices import read_manifest
+from tfsdiff.methods.bitonicx.method import BitonicX, Settings
 from tfsdiff.params import Compute, Section
-from tfsdiff.progress import progress
-from tfsdiff.stages import _cli
-from tfsdiff.stages._folders import write_fused
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.image_folders import write_fused
 
 
 class Params(Section):
@@ -36,4 +36,4 @@ def truth(params: Params, *, sources: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(truth)
+    cli.run(truth)

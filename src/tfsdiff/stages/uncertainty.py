@@ -1,7 +1,7 @@
 """Draw several fusions of each group: their mean, their deviation, and whether it can be believed.
 
 Reads: the split, low-resolution sources, the fitted joint network, truth. Writes: a folder with
-GROUP.png (mean) and GROUP-deviation.png (`zoo.ensemble.picture`) a group, the calibration (CSV,
+GROUP.png (mean) and GROUP-deviation.png (`methods.ensemble.picture`) a group, the calibration (CSV,
 in grey levels of 0..255; a value is one channel of one pixel), and its figure.
 """
 
@@ -11,21 +11,22 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tfsdiff import backend, seeding, zoo
+from tfsdiff import methods
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
+from tfsdiff.common.progress import progress
+from tfsdiff.core import backend, seeding
+from tfsdiff.core.tensors import Batch
 from tfsdiff.data.dataset import batches, select
 from tfsdiff.data.images import read, to_8bit, to_unit, write_png
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
+from tfsdiff.evaluation.calibration import calibrate, write_calibration
+from tfsdiff.evaluation.ensemble import Moments, moments, picture
+from tfsdiff.methods.base import Fuser
 from tfsdiff.params import Compute, Sampling, Section, Uncertainty
-from tfsdiff.progress import progress
 from tfsdiff.report import plots
-from tfsdiff.report.calibration import calibrate, write_calibration
-from tfsdiff.report.names import label
-from tfsdiff.stages import _cli
-from tfsdiff.stages._shown import spread
-from tfsdiff.tensors import Batch
-from tfsdiff.zoo.base import Fuser
-from tfsdiff.zoo.ensemble import Moments, moments, picture
+from tfsdiff.report.labels import label
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.choose import spread
 
 BINS = 20
 
@@ -54,7 +55,7 @@ def uncertainty(
 ) -> None:
     """Write mean and deviation images to `maps`, the calibration to `out`, draw it to `figure`."""
     sampling = params.sampling.model_copy(update={"steps": params.uncertainty.evaluations})
-    member = zoo.load_member(model, backend.make(params.compute), sampling)
+    member = methods.load_method(model, backend.make(params.compute), sampling)
     groups = spread(select(low, split, "test"), params.uncertainty.groups)
     title = f"{label(network)} ×{scale}"
     parts = progress(list(batches(low, groups, sampling.batch)), title)
@@ -108,4 +109,4 @@ def _write_maps(folder: Path, names: Sequence[str], found: Moments) -> None:
 
 
 if __name__ == "__main__":
-    _cli.run(uncertainty)
+    cli.run(uncertainty)

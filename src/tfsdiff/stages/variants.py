@@ -11,18 +11,20 @@ import torch
 import yaml
 from torch import Tensor
 
-from tfsdiff import backend, seeding, zoo
+from tfsdiff import methods
+from tfsdiff.common.files import replacing
+from tfsdiff.common.progress import progress
+from tfsdiff.core import backend, seeding
+from tfsdiff.core.tensors import Batch, levels
 from tfsdiff.data.dataset import load_batch, select
-from tfsdiff.files import replacing
-from tfsdiff.metrics import lpips, score
+from tfsdiff.evaluation.scores import summarise
+from tfsdiff.metrics import lpips
 from tfsdiff.metrics.error import psnr
+from tfsdiff.metrics.registry import score
 from tfsdiff.params import Compute, Metrics, Section, Variants
-from tfsdiff.progress import progress
-from tfsdiff.report.scores import summarise
 from tfsdiff.report.variants import DEFAULT, Variant, bare, markdown
-from tfsdiff.stages import _cli
-from tfsdiff.stages._shown import spread
-from tfsdiff.tensors import Batch, levels
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.choose import spread
 
 
 class Params(Section):
@@ -71,7 +73,7 @@ def variants(
 
 def _fused(params: Params, fuser: str, change: dict[str, Any], model: Path, batch: Batch) -> Tensor:
     """Levels 0..255 of the fused images (N, 3, H, W), by the noise of the stage `fuse`."""
-    member = zoo.load_member(model, backend.make(params.compute), change=change)
+    member = methods.load_method(model, backend.make(params.compute), change=change)
     images = []
     for i, name in enumerate(batch.groups):
         one = Batch((name,), batch.sources[i : i + 1], modalities=batch.modalities[i : i + 1])
@@ -85,4 +87,4 @@ def _text(change: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    _cli.run(variants)
+    cli.run(variants)

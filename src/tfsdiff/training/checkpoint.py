@@ -17,8 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tfsdiff.errors import InputError
-from tfsdiff.files import replacing
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
 
 LAST, BEST = "last.safetensors", "best.safetensors"
 

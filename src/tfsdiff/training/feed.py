@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from tfsdiff.backend import Backend
+from tfsdiff.core.backend import Backend
 
 Parts = list[tuple[Tensor, ...]]  # of one batch: the inputs of each forward pass
 

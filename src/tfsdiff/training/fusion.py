@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from tfsdiff.backend import Backend
+from tfsdiff.core.backend import Backend
+from tfsdiff.core.seeding import generator
 from tfsdiff.params import Train
-from tfsdiff.seeding import generator
 from tfsdiff.training.job import Part, Turn
 from tfsdiff.training.pairs import crop
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from tfsdiff.errors import Stopped
+from tfsdiff.common.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # a cluster's time limit; Ctrl-C
 

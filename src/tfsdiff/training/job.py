@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from tfsdiff.backend import Backend
+from tfsdiff.core.backend import Backend
 from tfsdiff.params import Train
 from tfsdiff.training.checkpoint import Checkpoint
 from tfsdiff.training.recipe import Log

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tfsdiff.errors import InputError
-from tfsdiff.progress import progress
-from tfsdiff.seeding import derive, generator
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.progress import progress
+from tfsdiff.core.seeding import derive, generator
 from tfsdiff.training import optimiser as optimisers
 from tfsdiff.training.average import Average
 from tfsdiff.training.checkpoint import BEST

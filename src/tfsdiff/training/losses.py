@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tfsdiff.metrics.images import gaussian, windowed_mean
 from tfsdiff.metrics.ssim import SIGMA, TAPS
+from tfsdiff.metrics.windows import gaussian, windowed_mean
 
 C1, C2 = 0.01**2, 0.03**2  # for a dynamic range of 1
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tfsdiff.errors import InputError
+from tfsdiff.common.errors import InputError
 from tfsdiff.params import Train
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from tfsdiff.backend import Backend
+from tfsdiff.core.backend import Backend
 
 
 @dataclass(frozen=True)

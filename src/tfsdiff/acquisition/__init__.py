@@ -1,0 +1,1 @@
+"""Where slices come from: a folder, the phantom, the atlas."""

@@ -1,0 +1,63 @@
+"""The command `tfsdiff`: `fuse` and `score` for three images, `import-weights`, and `atlas`.
+
+Exit codes: 0 done; 1 an input or a value is wrong (one line on stderr); 2 the command line cannot
+be understood; 130 interrupted.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tfsdiff
+from tfsdiff.cli import atlas, fuse, import_weights, score
+from tfsdiff.common.errors import exit_code
+
+
+class Command(argparse.ArgumentParser):
+    """Parser of one command; `tail` makes the end of its help, when the help is asked for.
+
+    It lists the zoo, and to import all members (and with them numba) takes long.
+    """
+
+    def __init__(self, *, tail: Callable[[], str], **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+        self._tail = tail
+
+    def format_help(self) -> str:
+        """The help, its end included."""
+        self.epilog = self._tail()
+        return super().format_help()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: that of the process) and return the exit code."""
+
+    def action() -> None:
+        arguments = parser().parse_args(argv)
+        arguments.run(arguments)
+
+    try:
+        return exit_code(action)
+    except SystemExit as end:  # of argparse: 0 after --help, 2 for usage
+        return int(end.code or 0)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the command and its subcommands."""
+    top = argparse.ArgumentParser(
+        prog="tfsdiff",
+        description="Fuse three registered medical images, and score the result. "
+        "Research software: not for clinical use.",
+    )
+    top.add_argument("--version", action="version", version=tfsdiff.__version__)
+    commands = top.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, parser_class=Command
+    )
+    for module in (fuse, score, import_weights, atlas):
+        name = module.__name__.rpartition(".")[2].replace("_", "-")
+        command = commands.add_parser(
+            name, help=module.SUMMARY, description=module.SUMMARY, tail=module.epilog
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return top

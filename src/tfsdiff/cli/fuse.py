@@ -1,0 +1,223 @@
+"""`tfsdiff fuse`: three images in, one fused image out."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from tfsdiff.cli.images import read_registered, whole
+from tfsdiff.cli.options import diffuses, enlarges, fuses, make_enlarger, make_fuser, names
+from tfsdiff.common.errors import InputError
+from tfsdiff.common.files import replacing
+from tfsdiff.core.seeding import generator
+from tfsdiff.core.tensors import Batch
+from tfsdiff.data.images import to_8bit, write_png
+from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL
+from tfsdiff.evaluation.ensemble import GAIN, moments, picture
+from tfsdiff.methods import method_class
+from tfsdiff.methods.base import Enlarger, Fuser
+
+SUMMARY = "Fuse two anatomical images and a functional one into an 8-bit RGB PNG."
+
+
+def epilog() -> str:
+    """What --help says below the options."""
+    published = {name: method_class(name).published for name in names(fuses)}
+    constants = "; ".join(
+        f"{name} {' '.join(f'{key}={value}' for key, value in values.items())}"
+        for name, values in published.items()
+        if values
+    )
+    return (
+        f"METHOD is one of {', '.join(published)}; ENLARGER one of {', '.join(names(enlarges))}. "
+        "Images may be PNG, JPEG, TIFF, BMP or GIF, grey or colour, of any size, but registered "
+        "and of one size. Methods without anything to learn use the published constants: "
+        f"{constants}. With --samples K, OUT is the mean of the fusions of the seeds SEED to SEED "
+        "+ K - 1, and two files beside it hold their standard deviation at each pixel (divisor "
+        f"K - 1, root mean square over R, G, B): OUT-deviation.png, 8 bit, {GAIN} levels for each "
+        f"grey level of deviation, saturated from {255 / GAIN:g} on; and OUT-deviation.tif, "
+        "32-bit floating point, in grey levels of 0..255."
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("--method", required=True, help="listed below")
+    add("--anatomical", required=True, nargs=2, type=Path, metavar=("A", "B"))
+    add("--functional", required=True, type=Path, metavar="F")
+    add(
+        "--modalities",
+        nargs=3,
+        metavar=("MA", "MB", "MF"),
+        help=f"of A, B ({', '.join(ANATOMICAL)}) and F ({', '.join(FUNCTIONAL)}): decide which "
+        "image takes the place of the visible one in a method made for visible and infrared light; "
+        "absent: B takes it",
+    )
+    add("--out", required=True, type=Path, help="PNG to write; its folder is made")
+    add(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="folder of `train` or `import-weights`, if learned",
+    )
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting that matters when fusing, e.g. stretch=none",
+    )
+    add("--scale", type=whole("--scale", 2), metavar="N", help="make an image N times as large")
+    add("--enlarger", help="in front of a method that cannot enlarge; listed below (bicubic)")
+    add("--enlarger-weights", type=Path, metavar="DIR", help="folder of the same kind")
+    add("--seed", type=whole("--seed", 0), default=0, help="of the noise of diffusion models (0)")
+    add(
+        "--samples",
+        type=whole("--samples", 2),
+        metavar="K",
+        help="fuse K times; write the mean, and beside it the deviation (below)",
+    )
+    add(
+        "--steps",
+        type=whole("--steps", 1),
+        metavar="N",
+        help="draw by DDIM in N steps instead of by all steps of the training; only if METHOD or "
+        "ENLARGER draws by diffusion",
+    )
+    add("--device", default="cpu", help="cpu (default) or cuda")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, fuse, write."""
+    paths = [*arguments.anatomical, arguments.functional]
+    _check_out(arguments.out, paths)
+    beside = [_beside(arguments.out, ending) for ending in ("png", "tif")]
+    if arguments.samples is not None:
+        for path in beside:
+            _check_free(path, paths)
+    _check_device(arguments.device)
+    _check_modalities(arguments.modalities)
+    fuser = make_fuser(
+        arguments.method,
+        arguments.set,
+        arguments.scale,
+        arguments.weights,
+        arguments.steps,
+        arguments.device,
+    )
+    enlarger = _enlarger(arguments, fuser)
+    _check_steps(arguments.steps, fuser, enlarger)
+    sources = read_registered(paths, "register the three and give them one size")
+    draw = partial(_fuse, arguments, fuser, enlarger, sources)
+    if arguments.samples is None:
+        _write(arguments.out, to_8bit(draw(0)[0]))
+        return
+    found = moments(draw, arguments.samples)
+    (deviation,) = found.pixel_deviation()
+    _write(beside[1], 255 * deviation.numpy())
+    _write(beside[0], picture(deviation))
+    _write(arguments.out, to_8bit(found.mean[0]))
+
+
+def _fuse(
+    arguments: argparse.Namespace,
+    fuser: Fuser,
+    enlarger: Enlarger | None,
+    sources: Tensor,
+    sample: int,
+) -> Tensor:
+    """Fuse (3, 3, H, W) to (1, 3, H', W') with the seed of sample `sample`."""
+    seed = arguments.seed + sample
+    if enlarger is not None:
+        noise = [generator(seed, "enlarge", index) for index in range(len(sources))]
+        sources = _mendable("--enlarger", lambda: enlarger.enlarge(sources, noise))
+    modalities = (tuple(arguments.modalities),) if arguments.modalities else ()
+    batch = Batch(("image",), sources[None], modalities=modalities)
+    noise = [generator(seed, "fuse", arguments.method)]
+    return _mendable(arguments.method, lambda: fuser.fuse(batch, noise))
+
+
+def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
+    if fuser.scale is None and arguments.scale is not None:
+        return make_enlarger(
+            arguments.enlarger or "bicubic",
+            arguments.scale,
+            arguments.enlarger_weights,
+            arguments.steps,
+            arguments.device,
+        )
+    if fuser.scale != arguments.scale:  # a fuser with a scale of its own enlarges by itself
+        times = f"makes images {fuser.scale} times as large as its sources"
+        raise InputError(f"{arguments.weights}: {times}; give it --scale {fuser.scale}")
+    if arguments.enlarger or arguments.enlarger_weights:
+        reason = "enlarges by itself" if fuser.scale else "does not enlarge without --scale"
+        raise InputError(
+            f"{arguments.method} {reason}; leave out --enlarger and --enlarger-weights"
+        )
+    return None
+
+
+def _mendable(name: str, function: Callable[[], Tensor]) -> Tensor:
+    # What members refuse at their door is, here, the user's image (too small for a filter, say).
+    try:
+        return function()
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _check_out(out: Path, inputs: list[Path]) -> None:
+    if out.suffix.lower() != ".png":
+        raise InputError(f"{out}: only PNG is written; end the name in .png")
+    _check_free(out, inputs)
+
+
+def _beside(out: Path, ending: str) -> Path:
+    return out.with_name(f"{out.stem}-deviation.{ending}")
+
+
+def _check_free(out: Path, inputs: list[Path]) -> None:
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; name a file")
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise InputError(f"{out}: is an input too; name another file with --out")
+
+
+def _check_device(device: str) -> None:
+    if device not in ("cpu", "cuda"):
+        raise InputError(f"--device: '{device}' is none of cpu, cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device: torch finds no CUDA device here; use cpu")
+
+
+def _check_modalities(modalities: list[str] | None) -> None:
+    if modalities is None:
+        return
+    for name, known in zip(modalities, (ANATOMICAL, ANATOMICAL, FUNCTIONAL), strict=True):
+        if name not in known:
+            raise InputError(f"--modalities: '{name}' is none of {', '.join(known)}")
+    if modalities[0] == modalities[1]:
+        raise InputError(f"--modalities: A and B are both {modalities[0]}; leave out --modalities")
+
+
+def _check_steps(steps: int | None, *members: Fuser | Enlarger | None) -> None:
+    if steps is not None and not any(diffuses(type(member)) for member in members):
+        raise InputError("--steps: nothing here is drawn by diffusion in steps; leave out --steps")
+
+
+def _write(out: Path, pixels: np.ndarray) -> None:
+    """Write uint8 as PNG, floating point as 32-bit TIFF, which ImageJ, ITK and MATLAB read."""
+    try:
+        if pixels.dtype == np.uint8:
+            write_png(out, pixels)
+            return
+        with replacing(out) as temporary:
+            Image.fromarray(pixels.astype(np.float32)).save(temporary, "TIFF")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror})") from None

@@ -1,0 +1,90 @@
+"""`tfsdiff score`: the eight metrics of a fused image."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tfsdiff.cli.images import read_registered
+from tfsdiff.data.images import to_8bit
+from tfsdiff.metrics import lpips
+from tfsdiff.metrics.registry import METRICS, Scores
+from tfsdiff.metrics.registry import score as compute
+from tfsdiff.pretrained import TORCHVISION
+
+SUMMARY = "Score a fused image against its three sources and, if there is one, its ground truth."
+
+
+def epilog() -> str:
+    """What --help says below the options."""
+    conventions = "; ".join(f"{name}: {metric.convention}" for name, metric in METRICS.items())
+    return (
+        "All images are scored as 8-bit RGB of one size. Against the sources a score is the mean "
+        f"over the three. Conventions: {conventions}."
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add = parser.add_argument
+    add("fused", type=Path, metavar="FUSED")
+    add("--sources", required=True, nargs=3, type=Path, metavar=("A", "B", "F"))
+    add("--truth", type=Path, metavar="T")
+    add("--json", action="store_true", help='print JSON; an infinite value is the text "inf"')
+    add(
+        "--lpips-backbone",
+        default=TORCHVISION,
+        metavar="FILE",
+        help="AlexNet features as safetensors (default: what torchvision downloads)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Read, score, print."""
+    paths = [arguments.fused, *arguments.sources]
+    if arguments.truth is not None:
+        paths.append(arguments.truth)
+    images = read_registered(paths, "score images of one size")
+    network = lpips.load(arguments.lpips_backbone)
+    fused, sources, *truth = _levels(images).split((1, 3, *[1] * (len(paths) - 4)))
+    scores = compute(fused, sources[None], truth[0] if truth else None, network)
+    columns = ("sources", "truth") if truth else ("sources",)
+    text = _json(scores, columns) if arguments.json else _table(scores, columns)
+    sys.stdout.write(f"{text}\n")
+
+
+def _levels(images: Tensor) -> Tensor:
+    # (N, 3, H, W) in [0, 1] to 0..255, whole numbers
+    pixels = [torch.from_numpy(to_8bit(image)).movedim(-1, 0) for image in images]
+    return torch.stack(pixels).double()
+
+
+def _table(scores: Scores, columns: Sequence[str]) -> str:
+    lines = [_line("metric", [f"to {column}" for column in columns], "better")]
+    for name, metric in METRICS.items():
+        values = [scores.rows[0][name][column] for column in columns]
+        cells = ["-" if value is None else f"{value:.4f}" for value in values]
+        lines.append(_line(name, cells, metric.better))
+    return "\n".join(lines + [f"{name} is empty: {why}" for name, why in scores.empty.items()])
+
+
+def _line(name: str, cells: Sequence[str], better: str) -> str:
+    return f"{name:6}{''.join(f'{cell:>12}' for cell in cells)}  {better}"
+
+
+def _json(scores: Scores, columns: Sequence[str]) -> str:
+    found: dict[str, Any] = {}
+    for name, metric in METRICS.items():
+        values = {column: _finite(scores.rows[0][name][column]) for column in columns}
+        found[name] = {**values, "better": metric.better, "convention": metric.convention}
+    return json.dumps({"metrics": found, "empty": scores.empty}, indent=2, allow_nan=False)
+
+
+def _finite(value: float | None) -> float | str | None:
+    return str(value) if value is not None and not math.isfinite(value) else value

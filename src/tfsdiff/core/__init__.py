@@ -1,0 +1,1 @@
+"""What every result depends on: tensors, random numbers, the device."""

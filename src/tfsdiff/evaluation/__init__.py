@@ -1,0 +1,1 @@
+"""What is computed of fused images: scores, ensembles, calibration, leakage, cost."""

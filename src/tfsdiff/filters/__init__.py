@@ -1,1 +1,0 @@
-"""Low-level image filters: arrays in, arrays out; nothing is learned."""

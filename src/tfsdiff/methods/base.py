@@ -1,0 +1,132 @@
+"""What every member of the zoo is: something that enlarges, something that fuses, or both at once.
+
+An *enlarger* turns low-resolution sources into high-resolution ones (bicubic, SR3). A *fuser*
+turns three high-resolution sources into one image (BitonicX, mean, copy). A *joint* member turns
+low-resolution sources into the fused high-resolution image (TFS-Diff). All are fitted and stored
+alike; one without anything to learn inherits an empty `fit` and an empty state, so that no caller
+asks which kind it holds. Members know nothing of paths, metrics and other members.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from tfsdiff.common.errors import InputError
+from tfsdiff.core.backend import Backend
+from tfsdiff.core.tensors import Batch, Pairs
+from tfsdiff.params import Sampling, Section
+from tfsdiff.training.recipe import Log, Recipe
+
+__all__ = ["Enlarger", "Examples", "Fuser", "Imported", "Log", "Method", "Recipe"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images to learn from, in memory.
+
+    Attributes:
+        high: groups at high resolution; `high.truth` is the fused ground truth, for members that
+            enlarge and fuse at once, else None.
+        low: the same groups at low resolution, `low.truth` is None; None for a member that works at
+            one size.
+        pairs: pairs of images beside the groups, of the size of `high`; may be none at all.
+    """
+
+    high: Batch
+    low: Batch | None = None
+    pairs: Pairs | None = None
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A released checkpoint that was recognised, in the words of a member.
+
+    Attributes:
+        settings: of the member.
+        tensors, values: what `Method.restore` takes.
+        summary: one line for the user: what it was.
+    """
+
+    settings: dict[str, Any]
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+    summary: str
+
+
+class Method:
+    """Base of the zoo: holds settings, learns nothing, stores nothing.
+
+    Attributes:
+        published: settings for whoever has no configuration, where a publication has fixed them.
+        settings: hyper-parameters, of the member's own class `Settings`.
+        scale: factor of enlargement, where the member enlarges.
+        sampling: how a diffusion model draws its images; others never look at it. It is no part of
+            what was learned: set it before use, as often as wanted.
+    """
+
+    Settings: ClassVar[type[Section]]
+    published: ClassVar[dict[str, Any]] = {}
+
+    def __init__(
+        self, settings: Section, scale: int | None = None, sampling: Sampling | None = None
+    ) -> None:
+        self.settings = settings
+        self.scale = scale
+        self.sampling = sampling
+
+    @classmethod
+    def learns(cls) -> bool:
+        """Whether such a member has weights: whether there is anything to `restore`."""
+        return cls.restore is not Method.restore
+
+    def fit(
+        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
+    ) -> None:
+        """Learn from `train`; `validation` may be looked at, not learned from."""
+
+    @classmethod
+    def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
+        """Read a checkpoint of the released code, strictly: all keys and shapes must be its.
+
+        Args:
+            checkpoint: the file; nothing in it is unpickled but tensors.
+            groups: of group normalisations, of which a checkpoint has no trace; None: as released.
+
+        Raises:
+            InputError: there is no such checkpoint of the method, or the file is not one.
+        """
+        raise InputError(f"{cls.__name__}: no released checkpoint of it can be imported")
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What was learned: tensors, and plain values: all that `restore` needs, and the recipe."""
+        return {}, {}
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
+        """Take back what `state` gave, to compute by `backend`.
+
+        Raises:
+            InputError: tensors or values are not those of such a member.
+        """
+
+
+class Enlarger(Method):
+    """Turns low-resolution images into high-resolution ones."""
+
+    def enlarge(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+        """Enlarge (B, 3, h, w) in [0, 1] to (B, 3, h * scale, w * scale) in [0, 1].
+
+        `generators` holds one generator an image: an image's result does not depend on its batch.
+        """
+        raise NotImplementedError
+
+
+class Fuser(Method):
+    """Turns three sources into one image; a joint member enlarges by `scale` on the way."""
+
+    def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
+        """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; one generator an image."""
+        raise NotImplementedError

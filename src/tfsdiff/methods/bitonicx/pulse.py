@@ -1,0 +1,163 @@
+"""Pulse-coupled neural networks: how often the neuron of each pixel fires.
+
+Both follow the code of BitonicX (reference page, 7.4 and 7.5), whose choices differ in places from
+those of the papers: M. Yin et al., IEEE Transactions on Instrumentation and Measurement 68, 2019
+(PAPCNN), and H. Peng, J. Wang, "Coupled neural P systems", IEEE Transactions on Neural Networks
+and Learning Systems 30, 2019 (CNP).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from tfsdiff.methods.bitonicx.gradient import morphological_gradient
+
+LINK_REACH = 3  # of CNP: 7 x 7 pixels
+CNP_THRESHOLD, CNP_FIRED = 0.3, 1.0  # before and ever after the first firing
+
+_compile = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """Parameters that PAPCNN takes from its input: decays, linking strength, amplitude."""
+
+    decay_feeding: float
+    decay_threshold: float
+    linking: float
+    amplitude: float
+
+
+def papcnn(detail: np.ndarray, iterations: int) -> np.ndarray:
+    """Firing counts (H, W) of the parameter-adaptive network on the gradient of |`detail`|.
+
+    A layer without variation never fires.
+    """
+    _check(detail, iterations)
+    strength = np.abs(detail, dtype=np.float64)
+    parameters = adaptive(strength)
+    if parameters is None:
+        return np.zeros(detail.shape, np.int32)
+    return _papcnn(
+        morphological_gradient(strength),
+        iterations,
+        np.exp(-parameters.decay_feeding),
+        np.exp(-parameters.decay_threshold),
+        parameters.linking,
+        parameters.amplitude,
+    )
+
+
+def adaptive(strength: np.ndarray) -> Adaptive | None:
+    """Parameters of PAPCNN for `strength` (H, W) >= 0; None where it does not vary.
+
+    An Otsu level of 0, which only nearly flat layers have, is replaced by the maximum.
+    """
+    deviation = strength.std(ddof=1) if strength.size > 1 else 0.0
+    if deviation == 0:
+        return None
+    highest = strength.max()
+    otsu = otsu_level(strength) or highest
+    ratio = highest / otsu
+    feeding = -np.log10(deviation)  # sic: the paper has the natural logarithm
+    fade = np.exp(-feeding)
+    amplitude = fade + ratio
+    span = 1 + fade + fade**2 + (ratio - 1) * fade
+    return Adaptive(feeding, np.log(amplitude / (otsu * span)), (ratio - 1) / 6, amplitude)
+
+
+def otsu_level(image: np.ndarray) -> float:
+    """Otsu's threshold of `image` (H, W) in [0, 1] among 256 levels, as MATLAB's graythresh has it.
+
+    0 where all pixels are in one level.
+    """
+    levels = np.clip(np.floor(255 * image + 0.5), 0, 255).astype(int)
+    counts = np.bincount(levels.ravel(), minlength=256)
+    below = np.cumsum(counts)
+    inside = (below > 0) & (below < image.size)
+    if not inside.any():
+        return 0.0
+    weight = below / image.size
+    mean = np.cumsum(counts / image.size * np.arange(1, 257))
+    between = (mean[-1] * weight - mean)[inside] ** 2 / (weight * (1 - weight))[inside]
+    return float(np.flatnonzero(inside)[between == between.max()].mean()) / 255
+
+
+def cnp(stimulus: np.ndarray, iterations: int) -> np.ndarray:
+    """Firing counts (H, W) of the coupled neural P system that is fed `stimulus` (H, W) >= 0."""
+    _check(stimulus, iterations)
+    offsets = np.arange(-LINK_REACH, LINK_REACH + 1)
+    distance = np.hypot(offsets[:, None], offsets)
+    distance[LINK_REACH, LINK_REACH] = np.inf
+    return _cnp(np.ascontiguousarray(stimulus, np.float64), iterations, 1 / distance)
+
+
+def _check(image: np.ndarray, iterations: int) -> None:
+    if image.ndim != 2 or image.size == 0 or not np.isfinite(image).all():
+        raise ValueError(f"the layer must be (H, W) and finite, not {image.shape}")
+    if iterations < 1:
+        raise ValueError(f"at least one iteration is needed, not {iterations}")
+
+
+@_compile
+def _link(fired, weights, line, row):
+    """Weighted sum of the neighbours that fired, for one row of the image, into `line`."""
+    line[:] = 0
+    width = line.size
+    for down in range(weights.shape[0]):
+        for right in range(weights.shape[1]):
+            weight = weights[down, right]
+            if weight != 0:
+                neighbour = fired[row + down][right : right + width]
+                for c in range(width):
+                    line[c] += weight * neighbour[c]
+
+
+@_compile
+def _papcnn(stimulus, iterations, fade_feeding, fade_threshold, linking, amplitude):
+    height, width = stimulus.shape
+    weights = np.array([[0.5, 1.0, 0.5], [1.0, 0.0, 1.0], [0.5, 1.0, 0.5]])
+    counts = np.zeros((height, width), np.int32)
+    activity, threshold = np.zeros((height, width)), np.ones((height, width))
+    before = np.zeros((height + 2, width + 2))
+    after = np.zeros_like(before)
+    line = np.empty(width)
+    for _ in range(iterations):
+        for row in range(height):
+            _link(before, weights, line, row)
+            for c in range(width):
+                activity[row, c] = fade_feeding * activity[row, c] + stimulus[row, c] * (
+                    1 + linking * line[c]
+                )
+                fired = activity[row, c] > threshold[row, c]
+                threshold[row, c] = fade_threshold * threshold[row, c] + amplitude * fired
+                after[row + 1, c + 1] = fired
+                counts[row, c] += fired
+        before, after = after, before
+    return counts
+
+
+@_compile
+def _cnp(stimulus, iterations, weights):
+    height, width = stimulus.shape
+    counts = np.zeros((height, width), np.int32)
+    feeding, linking = np.zeros((height, width)), np.zeros((height, width))
+    threshold = np.full((height, width), CNP_THRESHOLD)
+    before = np.zeros((height + 2 * LINK_REACH, width + 2 * LINK_REACH))
+    after = np.zeros_like(before)
+    line = np.empty(width)
+    for _ in range(iterations):
+        for row in range(height):
+            _link(before, weights, line, row)
+            for c in range(width):
+                waiting = 1 - before[row + LINK_REACH, c + LINK_REACH]
+                feeding[row, c] = waiting * feeding[row, c] + stimulus[row, c] + line[c]
+                linking[row, c] = waiting * linking[row, c] + line[c]
+                if waiting == 0:
+                    threshold[row, c] = CNP_FIRED
+                fired = feeding[row, c] * (1 + linking[row, c]) >= threshold[row, c]
+                after[row + LINK_REACH, c + LINK_REACH] = fired
+                counts[row, c] += fired
+        before, after = after, before
+    return counts

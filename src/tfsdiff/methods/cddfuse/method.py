@@ -1,0 +1,143 @@
+"""CDDFuse: fuses two images by features that they share and features that each has of its own.
+
+Source: Z. Zhao et al., "CDDFuse: Correlation-driven dual-branch feature decomposition for
+multi-modality image fusion", CVPR 2023, as its released code has it (reference page, chapter 1).
+Three images are fused by two calls (chapter 8), or at once by the sum of their features.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from tfsdiff.common.errors import InputError
+from tfsdiff.core.backend import Backend
+from tfsdiff.methods import checkpoints
+from tfsdiff.methods.base import Imported
+from tfsdiff.methods.cddfuse import network as nets
+from tfsdiff.methods.cddfuse.network import Skip, skip_image
+from tfsdiff.methods.cddfuse.objective import Decomposition, PhaseOneSkip, Plan, Similarity
+from tfsdiff.methods.pairwise import Learned, LearnedPairwise, Three, stretched
+from tfsdiff.params import Count, Section
+from tfsdiff.training.fusion import GreyPairs
+
+PARTS = ("DIDF_Encoder", "DIDF_Decoder", "BaseFuseLayer", "DetailFuseLayer")  # of a checkpoint
+BLOCK = "DIDF_Encoder.encoder_level1."
+
+
+class Settings(Learned):
+    """Architecture, what of the released code is followed, and the two phases of the training."""
+
+    # simultaneous: no calls one after another, the features of all three images are summed
+    first: Literal["anatomical", "functional", "simultaneous"]
+    width: Count  # of the features
+    heads: Count  # of attention
+    blocks: Count  # Restormer blocks of encoder and decoder
+    skip: Skip  # what is added in front of the sigmoid when fusing (C6)
+    stretch: Literal["official", "none"]  # each call's result from its minimum to its maximum (C9)
+    phase_1_steps: Count  # of train.steps, which rebuild images; the others fuse
+    phase_1_skip: PhaseOneSkip
+    halve_steps: Count | None  # after which the learning rate is halved, each time (C7)
+    similarity: Similarity  # in phase I (C3)
+    visible_gradient: Annotated[float, Field(ge=0)]  # weight in phase I (C4); 0: paper
+    redraws: Annotated[int, Field(ge=0)]  # of a crop with little contrast (C8); 0: it is taken
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if self.width % 2 or self.width % self.heads:
+            raise ValueError("width must be even and a multiple of heads")
+        if self.train is not None and self.phase_1_steps >= self.train.steps:
+            raise ValueError("phase_1_steps must be below train.steps")
+        return self
+
+
+OFFICIAL: dict[str, Any] = {  # what computes the released results from the checkpoint MIF
+    "first": "anatomical",
+    "swapped": False,
+    "skip": "none",
+    "stretch": "official",
+    "phase_1_steps": 32_000,
+    "phase_1_skip": "own",
+    "halve_steps": 16_000,
+    "similarity": "official",
+    "visible_gradient": 5.0,
+    "redraws": 0,
+    "train": None,
+}
+
+
+class CDDFuse(LearnedPairwise):
+    """Fusion by correlation-driven decomposition."""
+
+    Settings: ClassVar[type[Section]] = Settings
+
+    settings: Settings
+
+    @classmethod
+    def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
+        """Read a checkpoint of the released code, strictly: all keys and shapes must be its.
+
+        Which skip the weights were trained with, no checkpoint says: settings are those of the
+        medical one (MIF), which takes none. That for infrared and visible light needs `skip: sum`.
+        """
+        if groups is not None:
+            raise InputError(f"--groups: {cls.__name__} normalises no groups; leave it out")
+        tensors = checkpoints.load_several(checkpoint, PARTS)
+        return cls.recognise(checkpoint, tensors, OFFICIAL, architecture)
+
+    def new_network(self, learning: bool) -> nets.CDDFuse:
+        """The network that the settings describe."""
+        s = self.settings
+        return nets.CDDFuse(s.width, s.heads, s.blocks)
+
+    def task(self, pairs: GreyPairs, backend: Backend) -> Decomposition:
+        """Phase I, then phase II."""
+        s = self.settings
+        plan = Plan(
+            phase_1_steps=s.phase_1_steps,
+            phase_1_skip=s.phase_1_skip,
+            skip=s.skip,
+            similarity=s.similarity,
+            visible_gradient=s.visible_gradient,
+            halve_steps=s.halve_steps,
+            redraws=s.redraws,
+        )
+        return Decomposition(pairs, s.train, backend, plan)
+
+    def evaluate(self, network: nets.CDDFuse, visible: Tensor, other: Tensor) -> Tensor:
+        """Fuse (B, 1, H, W) and n others (B, n, H, W), all in [0, 1], to (B, 1, H, W)."""
+        images = [visible, *other.split(1, dim=1)]
+        fused = network(images, skip_image(images, self.settings.skip)).float()
+        return stretched(fused) if self.settings.stretch == "official" else fused
+
+    def fuse_three(self, images: Three, generators: Sequence[torch.Generator]) -> Tensor:
+        """Fuse three luminances to one, (B, 1, H, W) in [0, 1], by two calls or at once."""
+        if self.settings.first != "simultaneous":
+            return super().fuse_three(images, generators)
+        visible, other, functional = images
+        if self.settings.swapped:
+            visible, other = other, visible
+        others = torch.cat([other, functional], dim=1)
+        return self.fuse_pair(visible, others, generators).to(visible).clamp(0, 1)
+
+
+def architecture(tensors: dict[str, Tensor]) -> dict[str, int]:
+    """Read width, heads and blocks off the tensors of a checkpoint.
+
+    Raises:
+        InputError: what they are read off is missing, or no such tensor.
+    """
+    places = {
+        "width": "DIDF_Encoder.patch_embed.proj.weight",
+        "heads": f"{BLOCK}0.attn.temperature",
+    }
+    sizes = {}
+    for name, key in places.items():
+        if key not in tensors or tensors[key].ndim == 0:
+            raise InputError(f"lacks {key}; is it a checkpoint of CDDFuse?")
+        sizes[name] = len(tensors[key])
+    numbers = {key.removeprefix(BLOCK).split(".")[0] for key in tensors if key.startswith(BLOCK)}
+    return sizes | {"blocks": len(numbers)}

@@ -1,0 +1,1 @@
+"""The conditional diffusion that SR3 and TFS-Diff share."""

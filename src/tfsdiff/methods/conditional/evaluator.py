@@ -1,0 +1,74 @@
+"""How good a conditional diffusion is on images that it does not learn from."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tfsdiff.core.seeding import generator
+from tfsdiff.methods.conditional.network import IMAGE_CHANNELS
+from tfsdiff.methods.conditional.objective import Denoising
+from tfsdiff.metrics.error import psnr
+from tfsdiff.metrics.ssim import ssim
+from tfsdiff.metrics.windows import PEAK
+from tfsdiff.params import Sampling
+
+Draw = Callable[[nn.Module, Tensor, Sequence[torch.Generator], Sampling], Tensor]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Judges a network: see `tfsdiff.training.loop.Judge`. The same noise at every call.
+
+    Attributes:
+        task: denoising of the validation examples.
+        draw: (network, condition, generators, sampling) to images, all in [-1, 1].
+        seed: of the crops, levels and noise.
+    """
+
+    task: Denoising
+    draw: Draw
+    seed: int
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
+        """Judge `network`.
+
+        Returns:
+            Mean loss terms over all examples, "psnr" in dB and "ssim" of the images drawn, and
+            these images as a grid (3, H, W) in [0, 1]: a line each, its conditions, what was drawn,
+            what was wanted.
+        """
+        examples, settings = self.task.examples, self.task.settings
+        sums: dict[str, float] = {}
+        for part in torch.arange(len(examples)).split(settings.batch):
+            noise = [generator(self.seed, "validation", int(i)) for i in part]
+            drawn = (x.to(self.task.backend.device) for x in self.task.draw(part, noise))
+            for name, value in self.task.loss(network, *drawn).items():
+                sums[name] = sums.get(name, 0.0) + value.item() * len(part)
+        values = {name: total / len(examples) for name, total in sums.items()}
+        images, wanted, condition = self._images(network)
+        levels = [(PEAK * x.double()).round() for x in (images, wanted)]
+        values |= {"psnr": psnr(*levels).mean().item(), "ssim": ssim(*levels).mean().item()}
+        lines = torch.cat([condition, images[:, None], wanted[:, None]], 1)  # (N, columns, 3, H, W)
+        grid = torch.cat([torch.cat(list(line), -1) for line in lines], -2)
+        return values, grid
+
+    def _images(self, network: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
+        """Drawn and wanted images (N, 3, H, W) and conditions (N, n, 3, H, W), all in [0, 1]."""
+        settings = self.task.settings
+        shown = self.task.examples.take(settings.validation_images)
+        how = Sampling(
+            sampler="ddim",
+            steps=settings.validation_evaluations,
+            batch=1,
+            spacing="time",
+        )
+        drawn = [
+            self.draw(network, condition[None], [generator(self.seed, "draw", i)], how).cpu()
+            for i, condition in enumerate(shown.condition)
+        ]
+        condition = shown.condition.unflatten(1, (-1, IMAGE_CHANNELS))
+        images = (torch.cat(drawn), shown.target, condition)
+        return tuple(((x + 1) / 2).clamp(0, 1) for x in images)

@@ -1,0 +1,215 @@
+"""Sparse codes of image patches, and fusion by the stronger code (reference page, 6.3).
+
+Orthogonal matching pursuit in the form of R. Rubinstein et al., "Efficient implementation of the
+K-SVD algorithm using batch orthogonal matching pursuit", 2008: with the products of all atoms at
+hand, no step touches patches, only correlations. Atoms are kept orthogonal to those before them by
+a Cholesky factor that grows by a row a step.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from tfsdiff.common.errors import InputError
+
+SIDE = 8
+LENGTH = SIDE**2  # of a patch as a vector
+CHUNK = 1024  # patches whose correlations lie in memory at once
+TINY = 1e-14  # squares below are rounding
+
+_compile = njit(cache=True, nogil=True, error_model="numpy")
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Sums of few atoms, one for each of N patches.
+
+    Attributes:
+        atoms: (N, K) which, in the order of choice; only the first ones count.
+        weights: (N, K), 0 behind those.
+        counts: (N,) how many atoms, at most K.
+    """
+
+    atoms: np.ndarray
+    weights: np.ndarray
+    counts: np.ndarray
+
+    def decode(self, dictionary: np.ndarray) -> np.ndarray:
+        """Patches (N, 64) of these codes."""
+        return _decode(np.ascontiguousarray(dictionary.T), self.atoms, self.weights, self.counts)
+
+
+def patches(image: np.ndarray, stride: int) -> np.ndarray:
+    """Patches of `image` (H, W) at every `stride`-th pixel, (rows, columns, 64), column-major.
+
+    Raises:
+        InputError: the image is smaller than a patch.
+    """
+    if min(image.shape) < SIDE:
+        raise InputError(
+            f"an image of {image.shape[0]} x {image.shape[1]} pixels holds no patch of {SIDE} x "
+            f"{SIDE}; take larger images"
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(image, (SIDE, SIDE))[::stride, ::stride]
+    return windows.swapaxes(2, 3).reshape(*windows.shape[:2], LENGTH)
+
+
+def assemble(values: np.ndarray, stride: int, rest: np.ndarray) -> np.ndarray:
+    """Image (H, W) of overlapping patches, their mean where several cover a pixel.
+
+    Args:
+        values: (rows, columns, 64), laid out as `patches` does.
+        stride: pixels from patch to patch.
+        rest: (H, W), the pixels that no patch covers.
+    """
+    total, count = np.zeros(rest.shape), np.zeros(rest.shape)
+    down, across = (stride * n for n in values.shape[:2])
+    for i in range(LENGTH):
+        column, row = divmod(i, SIDE)
+        region = slice(row, row + down, stride), slice(column, column + across, stride)
+        total[region] += values[..., i]
+        count[region] += 1
+    return np.where(count > 0, total / np.maximum(count, 1), rest)
+
+
+def encode(vectors: np.ndarray, dictionary: np.ndarray, error: float, sparsity: int) -> Codes:
+    """Describe `vectors` (N, 64) by sums of atoms, chosen by orthogonal matching pursuit.
+
+    A code is done at a residual of norm `error` or at `sparsity` atoms, or where no further atom
+    helps: the best one was chosen before, is a sum of those chosen, or is at right angles to the
+    residual.
+
+    Args:
+        vectors: float64.
+        dictionary: (64, A), columns of length 1.
+        error: norm of the residual that is small enough.
+        sparsity: most atoms a code.
+    """
+    shape = len(vectors), min(sparsity, *dictionary.shape)
+    codes = Codes(np.zeros(shape, np.int32), np.zeros(shape), np.zeros(len(vectors), np.int32))
+    gram = dictionary.T @ dictionary
+    energies = np.einsum("ni,ni->n", vectors, vectors)
+    wanted = np.flatnonzero(energies > error**2)
+    for start in range(0, wanted.size, CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        correlations = vectors[chunk] @ dictionary
+        outputs = codes.atoms, codes.weights, codes.counts
+        _pursue(gram, correlations, energies, chunk, error**2, *outputs)
+    return codes
+
+
+def fuse_sparse(
+    first: np.ndarray, second: np.ndarray, dictionary: np.ndarray, stride: int, error: float
+) -> np.ndarray:
+    """Fuse two images (H, W): every patch is the code of larger L1 norm, the first one's on ties.
+
+    Args:
+        first: an image with values around 0.
+        second: another.
+        dictionary: (64, A), columns of length 1.
+        stride: pixels from patch to patch.
+        error: norm of the residual at which a code is done.
+    """
+    both = [patches(image, stride) for image in (first, second)]
+    codes = [encode(p.reshape(-1, LENGTH), dictionary, error, LENGTH) for p in both]
+    norms = [np.abs(code.weights).sum(1) for code in codes]
+    decoded = [code.decode(dictionary) for code in codes]
+    chosen = np.where((norms[0] >= norms[1])[:, None], *decoded)
+    return assemble(chosen.reshape(both[0].shape), stride, (first + second) / 2)
+
+
+@_compile
+def _pursue(gram, correlations, energies, places, limit, atoms, weights, counts):
+    """Codes of the vectors `places` by their correlations with all atoms, which are used up."""
+    most, size = atoms.shape[1], gram.shape[0]
+    factor, images = np.zeros((most, most)), np.empty((most, size))
+    along = np.empty(most)  # components of the vector along the orthogonal atoms
+    for n in range(places.size):
+        place = places[n]
+        left, count = energies[place], 0
+        while count < most and left > limit:
+            atom = _strongest(correlations[n])
+            strength = correlations[n, atom]
+            if strength**2 < TINY or _holds(atoms[place], count, atom):
+                break
+            if not _extend(gram[atom], atoms[place], count, factor):
+                break
+            atoms[place, count] = atom
+            _orthogonal(gram[atom], factor[count], images, count)
+            along[count] = strength / factor[count, count]
+            _subtract(correlations[n], along[count], images[count])
+            left -= along[count] ** 2
+            count += 1
+        counts[place] = count
+        _solve(factor, along, count, weights[place])
+
+
+@_compile
+def _strongest(correlations):
+    """First place of the largest magnitude."""
+    best, place = -1.0, 0
+    for i in range(correlations.size):
+        if abs(correlations[i]) > best:
+            best, place = abs(correlations[i]), i
+    return place
+
+
+@_compile
+def _holds(atoms, count, atom):
+    held = False
+    for i in range(count):
+        held |= atoms[i] == atom
+    return held
+
+
+@_compile
+def _extend(products, atoms, count, factor):
+    """Append the row of a further atom to the Cholesky factor; whether that can be done."""
+    row, pivot = factor[count], 1.0
+    for i in range(count):
+        value = products[atoms[i]]
+        for k in range(i):
+            value -= row[k] * factor[i, k]
+        row[i] = value / factor[i, i]
+        pivot -= row[i] ** 2
+    if pivot <= TINY:
+        return False
+    row[count] = np.sqrt(pivot)
+    return True
+
+
+@_compile
+def _orthogonal(products, row, images, count):
+    """Correlations of all atoms with the part of a new one at right angles to those before."""
+    target = images[count]
+    target[:] = products
+    for k in range(count):
+        _subtract(target, row[k], images[k])
+    for i in range(target.size):
+        target[i] /= row[count]
+
+
+@_compile
+def _subtract(target, factor, values):
+    for i in range(target.size):
+        target[i] -= factor * values[i]
+
+
+@_compile
+def _solve(factor, along, count, weights):
+    """Weights of the atoms themselves, by substitution from the last one back."""
+    for i in range(count - 1, -1, -1):
+        value = along[i]
+        for k in range(i + 1, count):
+            value -= factor[k, i] * weights[k]
+        weights[i] = value / factor[i, i]
+
+
+@_compile
+def _decode(atoms_as_rows, atoms, weights, counts):
+    result = np.zeros((counts.size, atoms_as_rows.shape[1]))
+    for n in range(counts.size):
+        for k in range(counts[n]):
+            _subtract(result[n], -weights[n, k], atoms_as_rows[atoms[n, k]])
+    return result

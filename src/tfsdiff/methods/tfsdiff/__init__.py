@@ -1,0 +1,1 @@
+"""TFS-Diff: joint fusion and super-resolution."""

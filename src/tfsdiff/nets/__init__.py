@@ -1,1 +1,0 @@
-"""Network modules: plain PyTorch, no knowledge of training, noise schedules or images."""

@@ -1,0 +1,107 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+import tiny
+from tfsdiff.common.errors import InputError
+from tfsdiff.core.backend import CPU
+from tfsdiff.data.resample import enlarge
+from tfsdiff.methods import build
+from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.conditional import network
+from tfsdiff.params import Sampling
+from tfsdiff.training.recipe import Silence
+
+PAPER = tiny.TFSDIFF | {"psf_weight": 2.0, "psf_ssim": 0.5}
+
+
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(i) for i in range(count)]
+
+
+def test_condition_stacks_the_enlarged_sources(examples: Callable[..., Examples]) -> None:
+    data = examples(scale=4)
+    stack = build("tfsdiff", PAPER, 4).stack(data)
+    assert stack.condition.shape == (4, 9, 16, 16)
+    assert torch.equal(stack.condition[1, 6:], enlarge(data.low.sources[1, 2], 4))
+    assert torch.equal(stack.target, data.high.truth)
+    assert stack.names == data.high.groups
+
+
+def test_settings_make_the_design() -> None:
+    design = build("tfsdiff", PAPER, 2).design(tiny.DIFFUSION)
+    assert (design.condition_channels, design.gate, design.gate_ratio) == (9, "sources", 3)
+    assert (design.goal.psf_mse, design.goal.psf_ssim) == (2.0, 1.0)
+    assert design.goal.prediction == "eps"
+    changes = {"method": "tfsdiff", "psf_weight": 0.0, "prediction": "v"}
+    variant = build("tfsdiff_some", PAPER | changes, 2).design(tiny.DIFFUSION).goal
+    assert (variant.psf_mse, variant.psf_ssim, variant.prediction) == (0, 0, "v")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"process": "regression"}, "eps means nothing without noise"),
+        ({"psf": "released", "prediction": "x0"}, "is of the predicted noise"),
+    ],
+)
+def test_choices_that_do_not_go_together_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        build("tfsdiff", PAPER | change, 2).design(tiny.DIFFUSION)
+
+
+@pytest.mark.parametrize("change", [{"tmfa": "some"}, {"tmfa_ratio": 0}, {"psf_weight": -1.0}])
+def test_wrong_settings_are_refused(change: dict) -> None:
+    with pytest.raises(InputError, match=f"zoo.tfsdiff: {next(iter(change))}"):
+        build("tfsdiff", PAPER | change, 2)
+
+
+@pytest.mark.parametrize("tmfa", ["sources", "all", "none"])
+@pytest.mark.parametrize("psf_weight", [0.0, 1.0])
+def test_learns_and_fuses(
+    tmfa: str,
+    psf_weight: float,
+    examples: Callable[..., Examples],
+    recipe: Recipe,
+    sampling: Sampling,
+) -> None:
+    settings = PAPER | {"tmfa": tmfa, "psf_weight": psf_weight}
+    member, rows, data = build("tfsdiff", settings, 2, sampling), tiny.Rows(), examples(scale=2)
+    member.fit(data, data, recipe, CPU, rows)
+    assert rows[-1][1]["validation_noise"] < 0.9  # 1 at first, as the prediction starts at zero
+    assert ("validation_psf_mse" in rows[0][1]) == bool(psf_weight)
+    fused = member.fuse(data.low, generators(4))
+    assert fused.shape == data.high.truth.shape
+    assert torch.all((fused >= 0) & (fused <= 1))
+    assert any("SE_block" in key for key in member.state()[0]) == (tmfa != "none")
+
+
+def test_odd_sizes_and_batches(
+    examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
+) -> None:
+    member = build("tfsdiff", PAPER, 3, sampling)
+    data = examples(scale=3, pixels=21)
+    member.fit(data, data, brief, CPU, Silence())
+    fused = member.fuse(data.low, generators(4))
+    assert fused.shape == (4, 3, 21, 21)
+    alone = Sampling(sampler="ddim", steps=2, spacing="time", batch=1)
+    member.sampling = alone
+    torch.testing.assert_close(member.fuse(data.low, generators(4)), fused, atol=1e-4, rtol=0)
+
+
+def test_restoring_draws_no_first_weights(
+    examples: Callable[..., Examples],
+    brief: Recipe,
+    sampling: Sampling,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They take seconds for the published network, and would be overwritten at once."""
+    member, data = build("tfsdiff", PAPER, 2, sampling), examples(scale=2)
+    member.fit(data, data, brief, CPU, Silence())
+    drawn = []
+    monkeypatch.setattr(network, "initialise", lambda *given: drawn.append(given))
+    other = build("tfsdiff", PAPER, 2, sampling)
+    other.restore(*member.state(), CPU)
+    assert not drawn
+    assert torch.equal(*(m.fuse(data.low, generators(4)) for m in (member, other)))
