@@ -80,7 +80,7 @@ def draw(
     """Draw a batch of images."""
     condition = torch.full((batch, drawn.design.condition_channels, pixels, pixels), 0.5)
     generators = [torch.Generator().manual_seed(i) for i in range(batch)]
-    how = Sampling(sampler=sampler, steps=evaluations, spacing="time", batch=batch)
+    how = Sampling(sampler=sampler, evaluations=evaluations, spacing="time", batch=batch)
     return drawn.sample(condition, generators, how)
 
 

@@ -78,7 +78,7 @@ def brief(recipe: Recipe) -> Recipe:
 
 @pytest.fixture
 def sampling() -> Sampling:
-    return Sampling(sampler="ddim", steps=2, spacing="time", batch=3)
+    return Sampling(sampler="ddim", evaluations=2, spacing="time", batch=3)
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ UNET = UNet(
     dropout=0.0,
     initialisation="kaiming",
 )
-DIFFUSION = Diffusion(steps=20, schedule="linear", beta_start=1e-3, beta_end=0.3, prediction="eps")
+DIFFUSION = Diffusion(
+    noise_levels=20, schedule="linear", beta_start=1e-3, beta_end=0.3, prediction="eps"
+)
 TRAIN = Train(
     steps=6,
     batch=4,

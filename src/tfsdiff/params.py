@@ -168,7 +168,7 @@ class UNet(Section):
 class Diffusion(Section):
     """The forward process and what the network predicts."""
 
-    steps: Count  # T
+    noise_levels: Count  # T
     schedule: Literal["linear", "cosine"]
     beta_start: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule
     beta_end: Annotated[float, Field(gt=0, lt=1)]
@@ -201,7 +201,7 @@ class Sampling(Section):
     """Reverse process at inference."""
 
     sampler: Literal["ancestral", "ddim", "dpmpp"]  # dpmpp: DPM-Solver++ (2M)
-    steps: Count  # evaluations of the network; ancestral on all T steps is the paper's
+    evaluations: Count  # of the network; ancestral on all T noise levels is the paper's
     spacing: Spacing  # of the noise levels: evenly in t, or in log-SNR
     batch: Count
 
@@ -236,7 +236,7 @@ class Quality(Section):
     networks: tuple[str, ...]  # joint networks
     scales: tuple[Count, ...]
     groups: Count  # test groups drawn
-    evaluations: tuple[Count, ...]  # at most the T steps of the diffusion
+    evaluations: tuple[Count, ...]  # at most diffusion.noise_levels
 
 
 class Cost(Section):

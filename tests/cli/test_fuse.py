@@ -23,7 +23,7 @@ from tfsdiff.training.recipe import Recipe, Silence
 ZOO = Path(__file__).resolve().parents[2] / "workflow" / "conf" / "zoo"
 HEIGHT, WIDTH = 13, 18
 TRAIN = tiny.TRAIN.model_copy(update={"steps": 1, "batch": 1, "validation_images": 1})
-DIFFUSION = tiny.DIFFUSION.model_copy(update={"steps": 6, "beta_end": 0.5})
+DIFFUSION = tiny.DIFFUSION.model_copy(update={"noise_levels": 6, "beta_end": 0.5})
 
 
 @pytest.fixture
@@ -127,7 +127,16 @@ def test_low_resolution_is_enlarged_before_fusion(inputs, pictures, tmp_path):
 
 
 def test_sr3_enlarges_before_fusion(inputs, tmp_path, weights):
-    more = ("--scale", 2, "--enlarger", "sr3", "--enlarger-weights", weights["sr3"], "--steps", 2)
+    more = (
+        "--scale",
+        2,
+        "--enlarger",
+        "sr3",
+        "--enlarger-weights",
+        weights["sr3"],
+        "--evaluations",
+        2,
+    )
     for name, seed in (("one", 1), ("same", 1), ("two", 2)):
         assert main(line(inputs, tmp_path / f"{name}.png", *more, "--seed", seed)) == 0
         assert read(tmp_path / f"{name}.png").shape == (2 * HEIGHT, 2 * WIDTH, 3)
@@ -139,7 +148,7 @@ def test_tfsdiff_enlarges_by_itself(inputs, tmp_path, weights):
     more = ("--weights", weights["tfsdiff"], "--scale", 2)
     arguments = line(inputs, tmp_path / "all.png", *more, method="tfsdiff")
     assert main(arguments) == 0
-    assert main([*arguments, "--steps", "3", "--out", str(tmp_path / "three.png")]) == 0
+    assert main([*arguments, "--evaluations", "3", "--out", str(tmp_path / "three.png")]) == 0
     assert read(tmp_path / "all.png").shape == (2 * HEIGHT, 2 * WIDTH, 3)
     assert (tmp_path / "all.png").read_bytes() != (tmp_path / "three.png").read_bytes()
 
@@ -150,7 +159,7 @@ def test_samples_give_mean_and_deviation_of_the_single_fusions(inputs, tmp_path,
         "tfsdiff": (("--weights", weights["tfsdiff"]), "tfsdiff"),
         "mean behind sr3": (("--enlarger", "sr3", "--enlarger-weights", weights["sr3"]), "mean"),
     }[method]
-    more = ("--scale", 2, "--steps", 2, *more)
+    more = ("--scale", 2, "--evaluations", 2, *more)
     out = tmp_path / "new" / "out.png"
     assert main(line(inputs, out, *more, "--seed", 5, "--samples", 3, method=method)) == 0
     files = sorted(path.name for path in out.parent.iterdir())
@@ -187,7 +196,7 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
         ("tfsdiff", "--weights {tfsdiff} --scale 4", "give it --scale 2"),
         ("tfsdiff", "--weights {sr3} --scale 2", "holds sr3, not tfsdiff"),
         ("tfsdiff", "--weights {here} --scale 2", "has no weights.safetensors"),
-        ("tfsdiff", "--weights {tfsdiff} --scale 2 --steps 7", "has 6 noise levels, not 7"),
+        ("tfsdiff", "--weights {tfsdiff} --scale 2 --evaluations 7", "has 6 noise levels, not 7"),
         ("tfsdiff", "--weights {tfsdiff} --scale 2 --set tmfa=all", "leave out --set"),
         ("tfsdiff", "--weights {tfsdiff} --scale 2 --enlarger bicubic", "enlarges by itself"),
         ("mean", "--weights {tfsdiff}", "mean learns nothing; leave out --weights"),
@@ -203,9 +212,9 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
         ("mean", "--seed x", "--seed: 'x' is no whole number of at least 0"),
         ("mean", "--samples 1", "--samples: '1' is no whole number of at least 2"),
         ("mean", "--samples 2", "all samples are equal, as the method draws no random numbers"),
-        ("mean", "--steps 0", "--steps: '0' is no whole number of at least 1"),
-        ("mean", "--steps 2", "nothing here is drawn by diffusion in steps; leave out --steps"),
-        ("mean", "--scale 2 --steps 2", "drawn by diffusion in steps; leave out --steps"),
+        ("mean", "--evaluations 0", "--evaluations: '0' is no whole number of at least 1"),
+        ("mean", "--evaluations 2", "nothing here is drawn by diffusion; leave it out"),
+        ("mean", "--scale 2 --evaluations 2", "drawn by diffusion; leave it out"),
         ("mean", "--modalities CT XR PET-FDG", "--modalities: 'XR' is none of MR-T1, MR-T2, "),
         ("mean", "--modalities CT MR-T2 MR-T1", "--modalities: 'MR-T1' is none of PET-FDG, "),
         ("mean", "--modalities CT CT PET-FDG", "--modalities: A and B are both CT; leave out"),
@@ -375,7 +384,7 @@ def test_modalities_say_which_image_is_the_visible_one(
 
 
 def test_a_learned_fuser_of_one_size_takes_an_enlarger(inputs, tmp_path, light_weights, weights):
-    sr3 = ("--enlarger", "sr3", "--enlarger-weights", weights["sr3"], "--steps", 2)
+    sr3 = ("--enlarger", "sr3", "--enlarger-weights", weights["sr3"], "--evaluations", 2)
     for more in ((), sr3):
         out = tmp_path / "fused.png"
         options = ("--weights", light_weights, "--scale", 2, *more)
@@ -397,7 +406,7 @@ def test_settings_of_a_learned_fuser_of_one_size_can_be_changed(inputs, tmp_path
     ("options", "message"),
     [
         ("", "light is learned; give the folder that `train` or `import-weights` wrote"),
-        ("--weights {light} --steps 2", "drawn by diffusion in steps; leave out --steps"),
+        ("--weights {light} --evaluations 2", "drawn by diffusion; leave it out"),
         ("--weights {light} --set width=3", "zoo.light: width: Extra inputs"),
         ("--weights {light} --enlarger bicubic", "light does not enlarge without --scale"),
         ("--weights {sr3}", "holds sr3, not light"),

@@ -66,12 +66,12 @@ def direct(method, scale):
     """The member with the weights of the checkpoint, without its way through files."""
     member = methods.build(method, layout.family(method).settings, scale)
     diffusion = {
-        "steps": STEPS, "schedule": "linear", "beta_start": 1e-6, "beta_end": 1e-2,
+        "noise_levels": STEPS, "schedule": "linear", "beta_start": 1e-6, "beta_end": 1e-2,
         "prediction": "eps",
     }  # fmt: skip
     values = {"unet": layout.SMALL.model_dump(mode="json"), "diffusion": diffusion}
     member.restore(layout.network(method).state_dict(), values, CPU)
-    member.sampling = Sampling(sampler="ancestral", steps=STEPS, spacing="time", batch=1)
+    member.sampling = Sampling(sampler="ancestral", evaluations=STEPS, spacing="time", batch=1)
     return member
 
 
@@ -178,7 +178,7 @@ BAD = {
     ),
     "foreign schedule": (
         layout.buffers(STEPS, 1e-4, 2e-2),
-        f"betas is not that of {STEPS} steps of the released schedule, linear from 1e-06 to 0.01",
+        f"betas is not that of {STEPS} levels of the released schedule, linear from 1e-06 to 0.01",
     ),
     "another coefficient": (
         {"posterior_mean_coef2": layout.buffers(STEPS)["posterior_mean_coef2"] * (1 + 1e-5)},

@@ -29,7 +29,7 @@ PARAMS = cost.Params(
     enlargers=("bicubic", "sr3"),
     fusers=("mean", "ctsr"),
     joint=("tfsdiff",),
-    sampling=Sampling(sampler="ddim", steps=2, spacing="time", batch=16),
+    sampling=Sampling(sampler="ddim", evaluations=2, spacing="time", batch=16),
     seed=1,
 )
 ROWS = (
@@ -133,7 +133,7 @@ def test_operations_are_those_of_all_evaluations(outs, folder):
     with torch.inference_mode():
         images = torch.zeros(1, 9, 16, 16), torch.zeros(1, 3, 16, 16)
         one = measure.count(lambda: network._model.network(*images, torch.ones(1)))
-    assert int(found["tfsdiff"]) == PARAMS.sampling.steps * one.operations > 0
+    assert int(found["tfsdiff"]) == PARAMS.sampling.evaluations * one.operations > 0
 
 
 def test_seconds_and_memory_are_beside_the_table(outs):

@@ -327,7 +327,7 @@ def test_quality_at_the_own_sampling_is_that_of_the_pipeline(folder, capsys):
     cells = [(row["sampler"], int(row["evaluations"])) for row in rows]
     assert cells == [*product(("ancestral",), (1, 2, 50)), *product(("ddim", "dpmpp"), (1, 2))]
     summary = json.loads((folder / "metrics/joint/x2/tfsdiff.json").read_text())
-    own = rows[cells.index((VALUES["sampling"]["sampler"], VALUES["sampling"]["steps"]))]
+    own = rows[cells.index((VALUES["sampling"]["sampler"], VALUES["sampling"]["evaluations"]))]
     for metric in ("PSNR", "SSIM", "AG"):
         assert float(own[metric]) == summary["truth"][metric]["mean"]
     with (folder / "timings.csv").open() as stream:
@@ -337,7 +337,7 @@ def test_quality_at_the_own_sampling_is_that_of_the_pipeline(folder, capsys):
 
 def test_quality_refuses_what_cannot_be_drawn(folder, tmp_path):
     wanted = VALUES["quality"] | {"evaluations": [1, 51]}
-    with pytest.raises(InputError, match="51 is more than the 50 steps"):
+    with pytest.raises(InputError, match="51 is more than the 50 noise levels"):
         draw_quality(folder, tmp_path, quality=wanted)
     with pytest.raises(InputError, match="bicubic does not fuse by diffusion"):
         draw_quality(folder, tmp_path, model="bicubic")

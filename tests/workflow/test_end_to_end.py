@@ -36,7 +36,7 @@ def test_table_1_has_a_number_for_every_method(project):
 
 @pytest.mark.slow
 def test_a_changed_parameter_reruns_only_what_depends_on_it(project):
-    project.python("tfsdiff.compose", "profile=ci", "sampling.steps=3")
+    project.python("tfsdiff.compose", "profile=ci", "sampling.evaluations=3")
     stale = {
         line.rstrip(":") for line in project.run("dvc", "status").splitlines() if line[:1].strip()
     }

@@ -101,7 +101,7 @@ def test_official_is_what_import_weights_takes(root):
         assert released.recognise(shapes, family) == unet
     diffusion = values["diffusion"]
     assert (diffusion["beta_start"], diffusion["beta_end"]) == (1e-6, 1e-2)
-    assert (diffusion["steps"], diffusion["schedule"], diffusion["prediction"]) == (
+    assert (diffusion["noise_levels"], diffusion["schedule"], diffusion["prediction"]) == (
         4000, "linear", "eps",
     )  # fmt: skip
 

@@ -84,11 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fuse K times; write the mean, and beside it the deviation (below)",
     )
     add(
-        "--steps",
-        type=whole("--steps", 1),
+        "--evaluations",
+        type=whole("--evaluations", 1),
         metavar="N",
-        help="draw by DDIM in N steps instead of by all steps of the training; only if METHOD or "
-        "ENLARGER draws by diffusion",
+        help="draw by DDIM in N evaluations of the network instead of at all noise levels of the "
+        "training; only if METHOD or ENLARGER draws by diffusion",
     )
     add("--device", default="cpu", help="cpu (default) or cuda")
 
@@ -108,11 +108,11 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.set,
         arguments.scale,
         arguments.weights,
-        arguments.steps,
+        arguments.evaluations,
         arguments.device,
     )
     enlarger = _enlarger(arguments, fuser)
-    _check_steps(arguments.steps, fuser, enlarger)
+    _check_evaluations(arguments.evaluations, fuser, enlarger)
     sources = read_registered(paths, "register the three and give them one size")
     draw = partial(_fuse, arguments, fuser, enlarger, sources)
     if arguments.samples is None:
@@ -149,7 +149,7 @@ def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
             arguments.enlarger or "bicubic",
             arguments.scale,
             arguments.enlarger_weights,
-            arguments.steps,
+            arguments.evaluations,
             arguments.device,
         )
     if fuser.scale != arguments.scale:  # a fuser with a scale of its own enlarges by itself
@@ -206,9 +206,9 @@ def _check_modalities(modalities: list[str] | None) -> None:
         raise InputError(f"--modalities: A and B are both {modalities[0]}; leave out --modalities")
 
 
-def _check_steps(steps: int | None, *members: Fuser | Enlarger | None) -> None:
-    if steps is not None and not any(diffuses(type(member)) for member in members):
-        raise InputError("--steps: nothing here is drawn by diffusion in steps; leave out --steps")
+def _check_evaluations(evaluations: int | None, *members: Fuser | Enlarger | None) -> None:
+    if evaluations is not None and not any(diffuses(type(member)) for member in members):
+        raise InputError("--evaluations: nothing here is drawn by diffusion; leave it out")
 
 
 def _write(out: Path, pixels: np.ndarray) -> None:

@@ -32,7 +32,7 @@ def enlarges(kind: Kind) -> bool:
 
 
 def diffuses(kind: Kind) -> bool:
-    """Whether such a member draws by the conditional diffusion, in steps."""
+    """Whether such a member draws by the conditional diffusion."""
     return issubclass(kind, Diffusing)
 
 
@@ -67,21 +67,21 @@ def make_fuser(
     changes: Sequence[str],
     scale: int | None,
     weights: Path | None,
-    steps: int | None,
+    evaluations: int | None,
     device: str,
 ) -> Fuser:
     """Build or load a fuser; `scale` is for imported weights alone; see `_make`."""
     find("--method", name, fuses)
-    member = _make(name, changes, None, ("--weights", weights), steps, device)
+    member = _make(name, changes, None, ("--weights", weights), evaluations, device)
     return _scaled(member, scale, weights)
 
 
 def make_enlarger(
-    name: str, scale: int, weights: Path | None, steps: int | None, device: str
+    name: str, scale: int, weights: Path | None, evaluations: int | None, device: str
 ) -> Enlarger:
     """Build or load an enlarger by `scale`; see `_make`."""
     find("--enlarger", name, enlarges)
-    member = _make(name, (), scale, ("--enlarger-weights", weights), steps, device)
+    member = _make(name, (), scale, ("--enlarger-weights", weights), evaluations, device)
     member = _scaled(member, scale, weights)
     if member.scale != scale:
         raise InputError(f"{weights}: enlarges by {member.scale}; --scale says {scale}")
@@ -93,7 +93,7 @@ def _make(
     changes: Sequence[str],
     scale: int | None,
     weights: tuple[str, Path | None],
-    steps: int | None,
+    evaluations: int | None,
     device: str,
 ) -> Any:
     # A member that learns comes from its folder, settings and scale included; another is built.
@@ -107,11 +107,11 @@ def _make(
         raise InputError(f"{name} is learned; give the folder that {writers} wrote: {option} DIR")
     if changes and resizes(kind):
         raise InputError(f"{name} keeps the settings of its training; leave out --set")
-    return _load(name, folder, steps, device, _changes(changes))
+    return _load(name, folder, evaluations, device, _changes(changes))
 
 
 def _load(
-    name: str, folder: Path, steps: int | None, device: str, changes: dict[str, Any]
+    name: str, folder: Path, evaluations: int | None, device: str, changes: dict[str, Any]
 ) -> Method:
     # What a fuser of one size is set to may matter at fusing alone (slots, quirks); where it does
     # not, its weights do not fit, or learn nothing by it.
@@ -120,11 +120,15 @@ def _load(
     if stored != name:
         raise InputError(f"{folder}: holds {stored}, not {name}")
     if isinstance(member, Diffusing):
-        levels = member.state()[1]["diffusion"]["steps"]
-        if steps is not None and steps > levels:
-            raise InputError(f"--steps: {folder} has {levels} noise levels, not {steps}")
-        sampler = "ancestral" if steps is None else "ddim"
-        member.sampling = Sampling(sampler=sampler, steps=steps or levels, spacing="time", batch=1)
+        levels = member.state()[1]["diffusion"]["noise_levels"]
+        if evaluations is not None and evaluations > levels:
+            raise InputError(
+                f"--evaluations: {folder} has {levels} noise levels, not {evaluations}"
+            )
+        sampler = "ancestral" if evaluations is None else "ddim"
+        member.sampling = Sampling(
+            sampler=sampler, evaluations=evaluations or levels, spacing="time", batch=1
+        )
     return member
 
 

@@ -27,39 +27,41 @@ class Schedule:
             raise ValueError("alpha_bar must fall strictly from 1 and stay above 0")
 
     @property
-    def steps(self) -> int:
+    def T(self) -> int:
         """T."""
         return len(self.alpha_bar) - 1
 
-    def subsequence(self, steps: int, spacing: Spacing = "time") -> tuple[float, ...]:
-        """Noise levels g = sqrt(alpha_bar) of a sampler that makes `steps` evaluations.
+    def subsequence(self, evaluations: int, spacing: Spacing = "time") -> tuple[float, ...]:
+        """Noise levels g = sqrt(alpha_bar) of a sampler that makes so many evaluations.
 
         Args:
-            steps: evaluations, at most T.
+            evaluations: of the network, at most T.
             spacing: `time`, evenly spaced in t; `logsnr`, evenly spaced in log-SNR, by the nearest
                 steps of the schedule. The clean end, of infinite log-SNR, counts as step 1.
 
         Returns:
-            `steps + 1` levels, strictly rising from step T to 1 (clean); all of the schedule where
-            `steps` is T.
+            `evaluations + 1` levels, strictly rising from step T to 1 (clean); all of the schedule
+            where `evaluations` is T.
         """
-        if not 1 <= steps <= self.steps:
-            raise ValueError(f"a schedule of {self.steps} steps cannot be sampled in {steps}")
+        if not 1 <= evaluations <= self.T:
+            raise ValueError(
+                f"a schedule of {self.T} noise levels cannot be sampled in {evaluations}"
+            )
         if spacing == "time":
-            indices = [round(self.steps * i / steps) for i in range(steps, -1, -1)]
+            indices = [round(self.T * i / evaluations) for i in range(evaluations, -1, -1)]
         else:
-            indices = self._even_in_log_snr(steps)
+            indices = self._even_in_log_snr(evaluations)
         return tuple(self.alpha_bar[indices].sqrt().tolist())
 
-    def _even_in_log_snr(self, steps: int) -> list[int]:
-        """Steps t from T down to 0, `steps + 1` of them, all different."""
+    def _even_in_log_snr(self, evaluations: int) -> list[int]:
+        """Steps t from T down to 0, `evaluations + 1` of them, all different."""
         log_snr = torch.logit(self.alpha_bar[1:])  # falls from step 1 to step T
-        wanted = torch.linspace(log_snr[-1], log_snr[0], steps + 1, dtype=torch.float64)[:-1]
+        wanted = torch.linspace(log_snr[-1], log_snr[0], evaluations + 1, dtype=torch.float64)[:-1]
         nearest = (log_snr[:, None] - wanted).abs().argmin(0) + 1
-        indices = [self.steps]
+        indices = [self.T]
         for done, t in enumerate(nearest.tolist()[1:], start=1):
             # Where the schedule is coarser than the spacing: the next free step, but leave enough.
-            indices.append(max(min(t, indices[-1] - 1), steps - done))
+            indices.append(max(min(t, indices[-1] - 1), evaluations - done))
         return [*indices, 0]
 
     def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
@@ -69,20 +71,20 @@ class Schedule:
         t - 1 and t (the continuous level of SR3, WaveGrad). The released code draws one t a batch.
         """
         g = self.alpha_bar.sqrt()
-        t = torch.randint(1, self.steps + 1, (count,), generator=generator)
+        t = torch.randint(1, self.T + 1, (count,), generator=generator)
         u = torch.rand(count, generator=generator, dtype=torch.float64)
         return g[t] + u * (g[t - 1] - g[t])
 
 
-def linear(steps: int, beta_start: float, beta_end: float) -> Schedule:
+def linear(noise_levels: int, beta_start: float, beta_end: float) -> Schedule:
     """Make the schedule of DDPM, SR3 and TFS-Diff: beta rises linearly over t = 1..T."""
-    beta = torch.linspace(beta_start, beta_end, steps, dtype=torch.float64)
+    beta = torch.linspace(beta_start, beta_end, noise_levels, dtype=torch.float64)
     return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - beta, 0)]))
 
 
-def cosine(steps: int) -> Schedule:
+def cosine(noise_levels: int) -> Schedule:
     """Make the schedule of Nichol and Dhariwal (2021): their offset 0.008, beta at most 0.999."""
-    t = torch.arange(steps + 1, dtype=torch.float64) / steps
+    t = torch.arange(noise_levels + 1, dtype=torch.float64) / noise_levels
     f = torch.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
     beta = (1 - f[1:] / f[:-1]).clamp(max=0.999)
     return Schedule(torch.cat([torch.ones(1, dtype=torch.float64), torch.cumprod(1 - beta, 0)]))
@@ -91,5 +93,5 @@ def cosine(steps: int) -> Schedule:
 def make(settings: Diffusion) -> Schedule:
     """Make the schedule that `settings` name."""
     if settings.schedule == "linear":
-        return linear(settings.steps, settings.beta_start, settings.beta_end)
-    return cosine(settings.steps)
+        return linear(settings.noise_levels, settings.beta_start, settings.beta_end)
+    return cosine(settings.noise_levels)

@@ -192,8 +192,8 @@ def _caption(params: Params, scale: int, height: int, width: int) -> str:
     device = measure.describe(torch.device(compute.device), compute.threads)
     return (
         f"Cost of fusing three images to one of {width} × {height} pixels at scale ×{scale}, "
-        f"one group at a time. What super-resolves by diffusion takes {sampling.steps} evaluations "
-        f"({sampling.sampler}); "
+        f"one group at a time. What super-resolves by diffusion takes "
+        f"{sampling.evaluations} evaluations ({sampling.sampler}); "
         f"{compute.precision}{', compiled' if compute.compile else ''}; {device}."
     )
 

@@ -102,14 +102,14 @@ def _cells(network: str, member: Method, evaluations: Sequence[int]) -> list[tup
         raise InputError(
             f"quality.networks: {network} does not fuse by diffusion; name networks of `joint`"
         )
-    steps = member.state()[1]["diffusion"]["steps"]
-    if max(evaluations) > steps:
+    noise_levels = member.state()[1]["diffusion"]["noise_levels"]
+    if max(evaluations) > noise_levels:
         raise InputError(
-            f"quality.evaluations: {max(evaluations)} is more than the {steps} steps of the "
-            "diffusion; leave it out"
+            f"quality.evaluations: {max(evaluations)} is more than the {noise_levels} noise "
+            "levels of the diffusion; leave it out"
         )
     cells = [(sampler, count) for sampler in SAMPLERS for count in evaluations]
-    full = ("ancestral", steps)
+    full = ("ancestral", noise_levels)
     return [*(cell for cell in cells if cell != full), full]
 
 
@@ -119,10 +119,10 @@ def _measure(
     """Scores of each cell, and its seconds an image."""
     points, seconds = [], []
     # The first drawing chooses kernels and takes memory: not to be timed.
-    member.sampling = params.sampling.model_copy(update={"steps": 1})
+    member.sampling = params.sampling.model_copy(update={"evaluations": 1})
     _draw(member, scene.low, params.seed)
     for sampler, evaluations in cells:
-        change = {"sampler": sampler, "steps": evaluations}
+        change = {"sampler": sampler, "evaluations": evaluations}
         member.sampling = params.sampling.model_copy(update=change)
         begin = time.perf_counter()
         drawn = _draw(member, scene.low, params.seed)

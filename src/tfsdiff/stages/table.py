@@ -107,7 +107,7 @@ def _caption(params: Params, number: int, split: Path) -> str:
         count["test"],
         params.resolution.hr_pixels,
         f"{params.train.steps} steps of {params.train.batch} per network and scale, "
-        f"{params.sampling.sampler} with {params.sampling.steps} evaluations",
+        f"{params.sampling.sampler} with {params.sampling.evaluations} evaluations",
     )
 
 

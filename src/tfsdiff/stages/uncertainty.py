@@ -54,7 +54,7 @@ def uncertainty(
     figure: Path,
 ) -> None:
     """Write mean and deviation images to `maps`, the calibration to `out`, draw it to `figure`."""
-    sampling = params.sampling.model_copy(update={"steps": params.uncertainty.evaluations})
+    sampling = params.sampling.model_copy(update={"evaluations": params.uncertainty.evaluations})
     member = methods.load_method(model, backend.make(params.compute), sampling)
     groups = spread(select(low, split, "test"), params.uncertainty.groups)
     title = f"{label(network)} ×{scale}"
@@ -75,7 +75,7 @@ def uncertainty(
         255 * error[0].square().mean(0).sqrt().numpy(),
     )
     count = f"{params.uncertainty.samples} samples of each of {len(names)} test images"
-    how = f"{sampling.sampler} with {sampling.steps} evaluations"
+    how = f"{sampling.sampler} with {sampling.evaluations} evaluations"
     plots.calibration(calibration, example, figure, f"{title}: {count}, {how}")
 
 

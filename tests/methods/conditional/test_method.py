@@ -109,7 +109,7 @@ def test_regression_sees_no_noise_and_draws_in_one_evaluation(
     assert len(set(g.tolist())) == 1
     model, calls = placed(design, unet, diffusion), []
     model.network.register_forward_hook(lambda *_: calls.append(1))
-    sampling = Sampling(sampler="ddim", steps=5, spacing="time", batch=6)
+    sampling = Sampling(sampler="ddim", evaluations=5, spacing="time", batch=6)
     first = model.sample(images, generators(6), sampling)
     assert len(calls) == 1
     assert torch.equal(first, model.sample(images, generators(6, 9), sampling))
@@ -128,7 +128,7 @@ def test_order_of_the_batch_does_not_change_an_example(
 @pytest.mark.skipif(not backend.has_bfloat16(), reason="this CPU has no bfloat16 instructions")
 def test_bfloat16_draws_nearly_the_same(unet: UNet, diffusion: Diffusion) -> None:
     model = placed(FULL, unet, diffusion)
-    sampling = Sampling(sampler="ddim", steps=4, spacing="time", batch=2)
+    sampling = Sampling(sampler="ddim", evaluations=4, spacing="time", batch=2)
     condition = torch.rand(2, 9, 16, 16)
     exact = model.sample(condition, generators(2), sampling)
     model.restore(model.state(), Backend(torch.device("cpu"), "bfloat16"))
@@ -143,7 +143,7 @@ def test_sample_has_the_size_and_range_of_its_condition(
     sampler: str, size: tuple[int, int], unet: UNet, diffusion: Diffusion
 ) -> None:
     model = placed(PLAIN, unet, diffusion)
-    sampling = Sampling(sampler=sampler, steps=4, spacing="time", batch=2)
+    sampling = Sampling(sampler=sampler, evaluations=4, spacing="time", batch=2)
     drawn = model.sample(torch.rand(3, 3, *size), generators(3), sampling)
     assert drawn.shape == (3, 3, *size)
     assert drawn.min() >= 0
@@ -158,7 +158,7 @@ def test_batch_equals_single_images(sampler: str, unet: UNet, diffusion: Diffusi
         model.sample(
             condition,
             generators(5),
-            Sampling(sampler=sampler, steps=4, spacing="time", batch=batch),
+            Sampling(sampler=sampler, evaluations=4, spacing="time", batch=batch),
         )
         for batch in (1, 3, 5)
     ]
@@ -167,7 +167,7 @@ def test_batch_equals_single_images(sampler: str, unet: UNet, diffusion: Diffusi
     again = model.sample(
         condition[2:3],
         generators(1, 2),
-        Sampling(sampler=sampler, steps=4, spacing="time", batch=1),
+        Sampling(sampler=sampler, evaluations=4, spacing="time", batch=1),
     )
     torch.testing.assert_close(again[0], drawn[2][2], atol=1e-4, rtol=0)
 
@@ -176,7 +176,7 @@ def test_sample_is_determined_by_its_generators(unet: UNet, diffusion: Diffusion
     model = placed(PLAIN, unet, diffusion)
     condition, sampling = (
         torch.rand(1, 3, 8, 8),
-        Sampling(sampler="ddim", steps=2, spacing="time", batch=1),
+        Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1),
     )
     first = model.sample(condition, generators(1, 3), sampling)
     assert torch.equal(first, model.sample(condition, generators(1, 3), sampling))
@@ -188,7 +188,7 @@ def test_untrained_residual_returns_the_first_guess(unet: UNet, diffusion: Diffu
     model.restore(model.state(), CPU)
     condition = torch.rand(2, 3, 9, 9)
     drawn = model.sample(
-        condition, generators(2), Sampling(sampler="ddim", steps=5, spacing="time", batch=2)
+        condition, generators(2), Sampling(sampler="ddim", evaluations=5, spacing="time", batch=2)
     )
     torch.testing.assert_close(drawn, condition, atol=1e-5, rtol=0)
 
@@ -213,7 +213,7 @@ def test_state_round_trip(seed: int | None, unet: UNet, diffusion: Diffusion) ->
     other.restore(model.state(), CPU)
     condition, sampling = (
         torch.rand(1, 9, 8, 8),
-        Sampling(sampler="ddim", steps=2, spacing="time", batch=1),
+        Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1),
     )
     drawn = [m.sample(condition, generators(1), sampling) for m in (model, other)]
     torch.testing.assert_close(*drawn)
@@ -227,13 +227,15 @@ def test_foreign_weights_are_refused(unet: UNet, diffusion: Diffusion) -> None:
 
 def test_one_generator_an_image_is_asked_for(unet: UNet, diffusion: Diffusion) -> None:
     model = ConditionalDiffusion(PLAIN, unet, diffusion, seed=1)
-    sampling = Sampling(sampler="ddim", steps=2, spacing="time", batch=1)
+    sampling = Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1)
     with pytest.raises(ValueError, match="2 generators for 3 images"):
         model.sample(torch.rand(3, 3, 8, 8), generators(2), sampling)
 
 
 def test_more_evaluations_than_steps_are_refused(unet: UNet, diffusion: Diffusion) -> None:
     model = ConditionalDiffusion(PLAIN, unet, diffusion, seed=1)
-    sampling = Sampling(sampler="ddim", steps=21, spacing="time", batch=1)
-    with pytest.raises(InputError, match=r"sampling\.steps: 21 is more than the 20 steps"):
+    sampling = Sampling(sampler="ddim", evaluations=21, spacing="time", batch=1)
+    with pytest.raises(
+        InputError, match=r"sampling\.evaluations: 21 is more than the 20 noise levels"
+    ):
         model.sample(torch.rand(1, 3, 8, 8), generators(1), sampling)

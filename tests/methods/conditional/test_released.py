@@ -80,7 +80,7 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
     assert found.settings == layout.family(method).settings
     assert found.settings is not layout.family(method).settings
     diffusion = Diffusion(
-        steps=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
+        noise_levels=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
     )
     sections = {"unet": layout.SMALL, "diffusion": diffusion}
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
@@ -88,7 +88,7 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
     condition = torch.rand(1, layout.CHANNELS[method], 8, 8)
     images = []
     for tensors in (found.tensors, layout.network(method).state_dict()):
-        sampling = Sampling(sampler="ancestral", steps=6, spacing="time", batch=1)
+        sampling = Sampling(sampler="ancestral", evaluations=6, spacing="time", batch=1)
         member = methods.build(method, found.settings, 2, sampling)
         member.restore(tensors, values, CPU)
         images.append(member.draw(condition, [torch.Generator().manual_seed(7)]))
@@ -98,7 +98,7 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
 @pytest.mark.parametrize("method", layout.METHODS)
 def test_settings_make_the_released_network(method: str) -> None:
     diffusion = Diffusion(
-        steps=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
+        noise_levels=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
     )
     design = methods.build(method, layout.family(method).settings, 2).design(diffusion)
     assert design.condition_channels == layout.CHANNELS[method]
@@ -154,13 +154,13 @@ def test_the_chain_is_the_released_one_step_by_step(
 
     monkeypatch.setattr(ConditionalUNet, "forward", spy)
     diffusion = Diffusion(
-        steps=steps, schedule="linear", beta_start=first, beta_end=last, prediction="eps"
+        noise_levels=steps, schedule="linear", beta_start=first, beta_end=last, prediction="eps"
     )
     member = methods.build(method, layout.family(method).settings, 2)
     sections = {"unet": layout.SMALL, "diffusion": diffusion}
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
     member.restore(network.state_dict(), values, CPU)
-    member.sampling = Sampling(sampler="ancestral", steps=steps, spacing="time", batch=1)
+    member.sampling = Sampling(sampler="ancestral", evaluations=steps, spacing="time", batch=1)
     image = member.draw(condition, [torch.Generator().manual_seed(5)])
 
     assert len(seen) == steps == len(states) - 1

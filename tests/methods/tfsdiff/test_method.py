@@ -85,7 +85,7 @@ def test_odd_sizes_and_batches(
     member.fit(data, data, brief, CPU, Silence())
     fused = member.fuse(data.low, generators(4))
     assert fused.shape == (4, 3, 21, 21)
-    alone = Sampling(sampler="ddim", steps=2, spacing="time", batch=1)
+    alone = Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1)
     member.sampling = alone
     torch.testing.assert_close(member.fuse(data.low, generators(4)), fused, atol=1e-4, rtol=0)
 

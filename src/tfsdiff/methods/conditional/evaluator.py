@@ -61,7 +61,7 @@ class Validation:
         shown = self.task.examples.take(settings.validation_images)
         how = Sampling(
             sampler="ddim",
-            steps=settings.validation_evaluations,
+            evaluations=settings.validation_evaluations,
             batch=1,
             spacing="time",
         )

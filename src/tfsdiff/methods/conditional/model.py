@@ -123,12 +123,12 @@ class ConditionalDiffusion:
             (B, 3, H, W) in [0, 1], on the device of `condition`.
 
         Raises:
-            InputError: more evaluations are asked for than the diffusion has steps.
+            InputError: more evaluations are asked for than the diffusion has noise levels.
         """
-        if sampling.steps > self.schedule.steps:
+        if sampling.evaluations > self.schedule.T:
             raise InputError(
-                f"sampling.steps: {sampling.steps} is more than the {self.schedule.steps} steps of "
-                "the diffusion; lower it"
+                f"sampling.evaluations: {sampling.evaluations} is more than the {self.schedule.T} "
+                "noise levels of the diffusion; lower it"
             )
         if len(generators) != len(condition):
             raise ValueError(f"{len(generators)} generators for {len(condition)} images")
@@ -164,7 +164,7 @@ class ConditionalDiffusion:
         if goal.process == "regression":
             nothing = condition.new_zeros(len(condition), *shape)
             return denoise(nothing, float(self.schedule.alpha_bar[-1].sqrt()))
-        levels = self.schedule.subsequence(sampling.steps, sampling.spacing)
+        levels = self.schedule.subsequence(sampling.evaluations, sampling.spacing)
         x = SAMPLERS[sampling.sampler](denoise, shape, levels, generators, backend.device)
         return x.clamp(-1, 1)
 

@@ -1,8 +1,9 @@
 """Checkpoints in the layout of the released SR3 and TFS-Diff (reference page, chapters 4 and 5).
 
 A checkpoint is the state dict of the whole diffusion: the network below `denoise_fn.`, and twelve
-float32 buffers with one value for each of T steps. The architecture is read off keys and shapes;
-whatever then differs from the network built of it, or from the released schedule, is refused.
+float32 buffers with one value for each of T noise levels. The architecture is read off keys and
+shapes; whatever then differs from the network built of it, or from the released schedule, is
+refused.
 """
 
 from collections.abc import Mapping
@@ -28,7 +29,7 @@ GROUPS = 32  # of the group normalisation
 NETWORK = "denoise_fn."
 OUTPUT = "res_block.block2.block.3.weight"  # the convolution that gives a residual unit its width
 BETA_START, BETA_END = 1e-6, 1e-2
-MOST_STEPS = 100_000
+MOST_NOISE_LEVELS = 100_000
 TOLERANCE = 1e-6  # relative; float32 rounds by 6e-8, other schedules differ by far more
 
 
@@ -87,7 +88,7 @@ def _summary(weights: Mapping[str, Tensor], unet: UNet, diffusion: Diffusion) ->
         f"width {unet.width} x {', '.join(map(str, unet.multipliers))}; "
         f"{unet.blocks} blocks a level; "
         f"attention {'in the middle alone' if level is None else f'at level {level} too'}; "
-        f"{unet.groups} groups; T = {diffusion.steps}"
+        f"{unet.groups} groups; T = {diffusion.noise_levels}"
     )
 
 
@@ -152,11 +153,11 @@ def _dimensions(shapes: Shapes, key: str, number: int) -> tuple[int, ...]:
 
 def _recognise_steps(buffers: dict[str, Tensor]) -> Diffusion:
     """Take T from the buffers, and hold all their values against the released schedule."""
-    steps = len(buffers["betas"]) if "betas" in buffers and buffers["betas"].ndim else 0
-    if not 1 <= steps <= MOST_STEPS:
+    noise_levels = len(buffers["betas"]) if "betas" in buffers and buffers["betas"].ndim else 0
+    if not 1 <= noise_levels <= MOST_NOISE_LEVELS:
         raise InputError("lacks its noise schedule, the buffer betas")
     settings = Diffusion(
-        steps=steps,
+        noise_levels=noise_levels,
         schedule="linear",
         beta_start=BETA_START,
         beta_end=BETA_END,
@@ -168,8 +169,8 @@ def _recognise_steps(buffers: dict[str, Tensor]) -> Diffusion:
         difference = (buffers[name].double() - values).abs()
         if not (difference <= TOLERANCE * values.abs() + 1e-12).all():
             raise InputError(
-                f"{name} is not that of {steps} steps of the released schedule, linear from "
-                f"{BETA_START:g} to {BETA_END:g}"
+                f"{name} is not that of {noise_levels} levels of the released schedule, linear "
+                f"from {BETA_START:g} to {BETA_END:g}"
             )
     return settings
 

@@ -159,9 +159,11 @@ def respaced(schedule: Schedule, evaluations: int) -> dict[float, int]:
     Returns:
         `evaluations` steps by their levels, which rise.
     """
-    last = schedule.steps - 1
-    if not 1 <= evaluations <= schedule.steps:
-        raise ValueError(f"a schedule of {schedule.steps} steps cannot be drawn in {evaluations}")
+    last = schedule.T - 1
+    if not 1 <= evaluations <= schedule.T:
+        raise ValueError(
+            f"a schedule of {schedule.T} noise levels cannot be drawn in {evaluations}"
+        )
     gaps = max(evaluations - 1, 1)
     steps = [round(last * k / gaps) for k in range(evaluations)] if evaluations > 1 else [last]
     return {schedule.alpha_bar[t + 1].sqrt().item(): t for t in reversed(steps)}

@@ -66,7 +66,7 @@ class PriorTask(OneLoss):
         chosen = self.examples.images[indices]
         crops = [crop(x, self.settings, 1, g) for x, g in zip(chosen, generators, strict=True)]
         x_0 = pad_to_multiple(torch.stack(crops), self.multiple)
-        steps = [torch.randint(self.schedule.steps, (1,), generator=g) for g in generators]
+        steps = [torch.randint(self.schedule.T, (1,), generator=g) for g in generators]
         eps = torch.stack([torch.randn(x_0.shape[1:], generator=g) for g in generators])
         return x_0, eps, torch.cat(steps)
 
@@ -106,7 +106,7 @@ class PriorJudge:
 
     def _grid(self, network: nn.Module) -> Tensor:
         task, settings = self.task, self.task.settings
-        evaluations = min(settings.validation_evaluations, task.schedule.steps)
+        evaluations = min(settings.validation_evaluations, task.schedule.T)
         steps = respaced(task.schedule, evaluations)
         estimate = estimator(network, task.schedule, task.backend)
         side = task.draw(torch.tensor([0]), [generator(self.seed, "validation", 0)])[0].shape[1:]
