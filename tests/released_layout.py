@@ -29,7 +29,7 @@ METHODS = ("tfsdiff", "sr3")
 
 
 def family(method: str) -> released.Family:
-    """What the member says of its released code."""
+    """What the method says of its released code."""
     return importlib.import_module(method_class(method).__module__).RELEASED
 
 

@@ -6,16 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tfsdiff.methods import METHODS
+from tfsdiff.methods import METHODS, Entry
 
-MEMBERS = Path(__file__).parent / "members"
+EXTRA = Path(__file__).parent / "extra"
 
 
 @pytest.fixture
 def light(monkeypatch):
     """The method `light` is in the registry while the test runs."""
-    monkeypatch.syspath_prepend(MEMBERS)
-    monkeypatch.setitem(METHODS, "light", "light:Light")
+    monkeypatch.syspath_prepend(EXTRA)
+    monkeypatch.setitem(METHODS, "light", Entry("light:Light", "light"))
     yield
     sys.modules.pop("light", None)
 

@@ -43,7 +43,7 @@ def inputs(tmp_path, pictures):
 
 def store(folder, name, scale, settings):
     """A network as the train stage leaves it, but trained for one step only."""
-    member = methods.build(name, settings, scale)
+    made = methods.build(name, settings, scale)
     recipe = Recipe(1, folder / "checkpoints", tiny.UNET, DIFFUSION, TRAIN)
     torch.manual_seed(0)
     low = Batch(("g",), torch.rand(1, 3, 3, 8, 8))
@@ -51,8 +51,8 @@ def store(folder, name, scale, settings):
         ("g",), torch.rand(1, 3, 3, 8 * scale, 8 * scale), torch.rand(1, 3, 8 * scale, 8 * scale)
     )
     examples = Examples(high, low)
-    member.fit(examples, examples, recipe, CPU, Silence())
-    methods.save_method(folder / name, name, member)
+    made.fit(examples, examples, recipe, CPU, Silence())
+    methods.save_method(folder / name, name, made)
     return folder / name
 
 
@@ -219,8 +219,8 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
         ("mean", "--modalities CT MR-T2 MR-T1", "--modalities: 'MR-T1' is none of PET-FDG, "),
         ("mean", "--modalities CT CT PET-FDG", "--modalities: A and B are both CT; leave out"),
         ("mean", "--device tpu", "--device: 'tpu' is none of cpu, cuda"),
-        ("mean", "--set source=CT", "zoo.mean: source: "),
-        ("copy", "--set source=CT", "zoo.copy: source: "),
+        ("mean", "--set source=CT", "methods.mean: source: "),
+        ("copy", "--set source=CT", "methods.copy: source: "),
         ("copy", "--set source", "--set: 'source' is not KEY=VALUE"),
         ("copy", "--set source=[", "--set: 'source=[' is not KEY=VALUE"),
         ("copy", "--set =CT", "--set: '=CT' is not KEY=VALUE"),
@@ -256,7 +256,7 @@ def test_unreadable_inputs(inputs, tmp_path, capsys):
     assert f"{inputs[0]}: does not exist" in refused(capsys, line(inputs, out), out)
 
 
-def test_what_a_member_refuses_is_one_line(inputs, tmp_path, capsys, monkeypatch):
+def test_what_a_method_refuses_is_one_line(inputs, tmp_path, capsys, monkeypatch):
     def refuse(self, batch, generators):
         raise ValueError("too small")
 
@@ -345,7 +345,7 @@ def test_published_constants_are_those_of_the_configuration():
         assert yaml.safe_load((ZOO / f"{name}.yaml").read_text())[name] == values
 
 
-def test_a_member_is_imported_only_where_it_is_used():
+def test_a_method_is_imported_only_where_it_is_used():
     code = (
         "import sys; from tfsdiff.cli import options, parser\n"
         "parser().format_help(); options.find('--method', 'mean', options.fuses)\n"
@@ -407,7 +407,7 @@ def test_settings_of_a_learned_fuser_of_one_size_can_be_changed(inputs, tmp_path
     [
         ("", "light is learned; give the folder that `train` or `import-weights` wrote"),
         ("--weights {light} --evaluations 2", "drawn by diffusion; leave it out"),
-        ("--weights {light} --set width=3", "zoo.light: width: Extra inputs"),
+        ("--weights {light} --set width=3", "methods.light: width: Extra inputs"),
         ("--weights {light} --enlarger bicubic", "light does not enlarge without --scale"),
         ("--weights {sr3}", "holds sr3, not light"),
     ],

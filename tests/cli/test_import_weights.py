@@ -63,16 +63,18 @@ def refused(capsys, code):
 
 
 def direct(method, scale):
-    """The member with the weights of the checkpoint, without its way through files."""
-    member = methods.build(method, layout.family(method).settings, scale)
+    """The method with the weights of the checkpoint, without its way through files."""
+    made = methods.build(method, layout.family(method).settings, scale)
     diffusion = {
         "noise_levels": STEPS, "schedule": "linear", "beta_start": 1e-6, "beta_end": 1e-2,
         "prediction": "eps",
     }  # fmt: skip
     values = {"unet": layout.SMALL.model_dump(mode="json"), "diffusion": diffusion}
-    member.restore(layout.network(method).state_dict(), values, CPU)
-    member.sampling = Sampling(sampler="ancestral", evaluations=STEPS, spacing="time", batch=1)
-    return member
+    made.restore(layout.network(method).state_dict(), values, CPU)
+    made = made.with_sampling(
+        Sampling(sampler="ancestral", evaluations=STEPS, spacing="time", batch=1)
+    )
+    return made
 
 
 @pytest.mark.parametrize("scale", ["import", "fuse", "both"])
@@ -289,16 +291,16 @@ def take_light(path, out, *more):
     return main(["import-weights", "light", str(path), "--out", str(out), *more])
 
 
-def test_any_member_that_imports_is_taken(tmp_path, light, light_checkpoint, capsys):
+def test_any_method_that_imports_is_taken(tmp_path, light, light_checkpoint, capsys):
     assert take_light(light_checkpoint, tmp_path / "out") == 0
     assert capsys.readouterr() == ("1 parameter\n", "")
-    member = methods.load_method(tmp_path / "out", CPU)
-    assert (type(member), member.scale, member.settings.swapped) == (
+    made = methods.load_method(tmp_path / "out", CPU)
+    assert (type(made), made.scale, made.settings.swapped) == (
         methods.method_class("light"),
         None,
         False,
     )
-    assert torch.equal(member.gain, torch.tensor([0.5]))
+    assert torch.equal(made.gain, torch.tensor([0.5]))
 
 
 @pytest.mark.parametrize(
@@ -314,7 +316,7 @@ def test_options_of_other_networks(tmp_path, light, light_checkpoint, capsys, op
     assert not (tmp_path / "out").exists()
 
 
-def test_what_a_member_does_not_recognise(tmp_path, light, checkpoints, capsys):
+def test_what_a_method_does_not_recognise(tmp_path, light, checkpoints, capsys):
     error = refused(capsys, take_light(checkpoints["sr3"], tmp_path / "out"))
     assert error == f"error: {checkpoints['sr3']}: lacks square\n"
 

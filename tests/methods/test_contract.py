@@ -46,14 +46,14 @@ def noise(count: int, first: int = 0) -> list[torch.Generator]:
 
 @pytest.fixture(scope="module", params=FUSERS)
 def fuser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fuser:
-    """Every fuser of the zoo, fitted in moments on groups and pairs."""
+    """Every fuser, fitted in moments on groups and pairs."""
     name = request.param
-    member = build(name, SETTINGS[name], None)
+    method = build(name, SETTINGS[name], None)
     recipe = Recipe(1, tmp_path_factory.mktemp(name))
     pairs = Pairs(("pair",), brains(1, 32, 32, 5).sources[:, 1:])
     train, unseen = (Examples(brains(3, 32, 32, seed)) for seed in (1, 2))
-    member.fit(replace(train, pairs=pairs), unseen, recipe, CPU, Silence())
-    return member
+    method.fit(replace(train, pairs=pairs), unseen, recipe, CPU, Silence())
+    return method
 
 
 @pytest.mark.parametrize("size", [(32, 32), (48, 40), (33, 47)])
@@ -106,7 +106,7 @@ def test_images_without_names_of_modalities_are_fused(fuser: Fuser) -> None:
 @given(level=st.floats(0, 1), seed=st.integers(0, 99))
 def test_constant_images_have_no_edges(fuser: Fuser, level: float, seed: int) -> None:
     """Learned ones are held to it at a distance of the border, where padding shows."""
-    learned = fuser.learns()
+    learned = fuser.learned
     flat = torch.full((1, 3, 3, 40, 40), level)
     fused = fuser.fuse(Batch(("flat",), flat, modalities=(TRIPLE,)), noise(1, seed))
     inside = fused[..., 16:24, 16:24] if learned else fused
@@ -131,8 +131,8 @@ def test_an_image_with_itself_gives_itself(fuser: Fuser, seed: int) -> None:
     if name not in SELF:
         pytest.skip("promises no tolerance")
     tolerance, change = SELF[name]
-    member = copy(fuser)
-    member.settings = fuser.settings.model_copy(update=change)
+    method = copy(fuser)
+    method.settings = fuser.settings.model_copy(update=change)
     image = brains(1, 32, 32, seed).sources[:, :1]
     same = Batch(("same",), image.expand(-1, 3, -1, -1, -1), modalities=(TRIPLE,))
-    assert (member.fuse(same, noise(1)) - image[:, 0]).abs().max() < tolerance
+    assert (method.fuse(same, noise(1)) - image[:, 0]).abs().max() < tolerance

@@ -1,4 +1,4 @@
-"""One contract for every member: it is built, stored, loaded, and does the same again."""
+"""One contract for every method: it is built, stored, loaded, and does the same again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,14 +13,21 @@ import tiny
 from tfsdiff.common.errors import InputError
 from tfsdiff.compose import compose
 from tfsdiff.core.backend import CPU
-from tfsdiff.methods import METHODS, build, learns, load_method, method_class, save_method, store
-from tfsdiff.methods.base import Enlarger, Examples, Method, Recipe
-from tfsdiff.methods.conditional.method import Diffusing
+from tfsdiff.methods import (
+    METHODS,
+    build,
+    is_learned,
+    load_method,
+    method_class,
+    save_method,
+    store,
+)
+from tfsdiff.methods.base import Enlarger, Examples, JointMethod, Method, Recipe
 from tfsdiff.params import Sampling
 from tfsdiff.training.recipe import Silence
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
-# What the profile ci has, so that a new member is tested as soon as it is in workflow/conf.
+# What the profile ci has, so that a new method is tested as soon as it is in workflow/conf.
 SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["zoo"] | {
     "sr3": tiny.SR3,
     "tfsdiff": tiny.TFSDIFF,
@@ -30,44 +37,53 @@ SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["zoo"] | {
 def fitted(
     name: str, examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
 ) -> Method:
-    member = build(name, SETTINGS[name], 2, sampling)
-    member.fit(examples(2), examples(2, seed=1), brief, CPU, Silence())
-    return member
+    method = build(name, SETTINGS[name], 2, sampling)
+    method.fit(examples(2), examples(2, seed=1), brief, CPU, Silence())
+    return method
 
 
-def result(member: Method, data: Examples) -> Tensor:
-    """What the member makes of the sources at its size, with fixed noise."""
+def result(method: Method, data: Examples) -> Tensor:
+    """What the method makes of the sources at its size, with fixed noise."""
     noise = [torch.Generator().manual_seed(i) for i in range(len(data.low))]
-    if isinstance(member, Enlarger):
-        return member.enlarge(data.low.sources[:, 0], noise)
-    return member.fuse(data.low if isinstance(member, Diffusing) else data.high, noise)
+    if isinstance(method, Enlarger):
+        return method.enlarge(data.low.sources[:, 0], noise)
+    return method.fuse(data.low if isinstance(method, JointMethod) else data.high, noise)
 
 
-def test_there_are_settings_for_every_member() -> None:
+def test_there_are_settings_for_every_method() -> None:
     assert set(METHODS) <= set(SETTINGS)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_what_a_member_learns_is_restored(name: str) -> None:
+def test_what_a_method_learns_is_restored(name: str) -> None:
     kind = method_class(name)
-    assert learns(name, {}) == (kind.fit is not Method.fit) == (kind.state is not Method.state)
-    assert learns("variant", {"method": name}) == learns(name, {})
+    assert kind.name == name
+    assert kind.learned == is_learned(name, {}) == (kind.state is not Method.state)
+    assert kind.learned == is_learned("variant", {"method": name})
+    assert kind.learned == (kind.restore is not Method.restore)
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_member_is_stored_and_loaded(
+def test_what_is_importable_is_declared(name: str) -> None:
+    kind = method_class(name)
+    reads = kind.import_released.__func__ is not Method.import_released.__func__
+    assert kind.importable == reads
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_method_is_stored_and_loaded(
     name: str,
     examples: Callable[..., Examples],
     brief: Recipe,
     sampling: Sampling,
     tmp_path: Path,
 ) -> None:
-    member, data = fitted(name, examples, brief, sampling), examples(2, seed=2)
-    expected = result(member, data)
+    method, data = fitted(name, examples, brief, sampling), examples(2, seed=2)
+    expected = result(method, data)
     assert torch.all((expected >= 0) & (expected <= 1))
-    save_method(tmp_path / "a", name, member)
+    save_method(tmp_path / "a", name, method)
     loaded = load_method(tmp_path / "a", CPU, sampling)
-    assert (type(loaded), loaded.settings, loaded.scale) == (method_class(name), member.settings, 2)
+    assert (type(loaded), loaded.settings, loaded.scale) == (method_class(name), method.settings, 2)
     assert torch.equal(result(loaded, data), expected)
     save_method(tmp_path / "b", name, loaded)
     for file in (store.WEIGHTS, store.PARAMS):
@@ -112,7 +128,7 @@ def test_unknown_name_is_refused() -> None:
 
 
 def test_unknown_setting_is_refused() -> None:
-    with pytest.raises(InputError, match=r"zoo\.mean: width: Extra inputs"):
+    with pytest.raises(InputError, match=r"methods\.mean: width: Extra inputs"):
         build("mean", {"width": 3}, None)
 
 

@@ -27,9 +27,9 @@ def test_every_source_is_an_example(examples: Callable[..., Examples]) -> None:
 def test_learns_and_enlarges(
     examples: Callable[..., Examples], recipe: Recipe, sampling: Sampling
 ) -> None:
-    member, rows = build("sr3", tiny.SR3, 2, sampling), tiny.Rows()
+    method, rows = build("sr3", tiny.SR3, 2, sampling), tiny.Rows()
     data = examples(scale=2)
-    member.fit(data, data, recipe, CPU, rows)
+    method.fit(data, data, recipe, CPU, rows)
     assert rows[-1][1]["validation_noise"] < 0.9  # 1 at first, as the prediction starts at zero
     assert set(rows[0][1]) == {
         "train_loss",
@@ -41,7 +41,7 @@ def test_learns_and_enlarges(
         "validation_ssim",
         "learning_rate",
     }
-    enlarged = member.enlarge(torch.rand(2, 3, 7, 5), generators(2))
+    enlarged = method.enlarge(torch.rand(2, 3, 7, 5), generators(2))
     assert enlarged.shape == (2, 3, 14, 10)
     assert torch.all((enlarged >= 0) & (enlarged <= 1))
 
@@ -49,10 +49,10 @@ def test_learns_and_enlarges(
 def test_grey_stays_grey_and_colour_stays_colour(
     examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
 ) -> None:
-    member = build("sr3", tiny.SR3, 2, sampling)
-    member.fit(examples(scale=2), examples(scale=2), brief, CPU, Silence())
+    method = build("sr3", tiny.SR3, 2, sampling)
+    method.fit(examples(scale=2), examples(scale=2), brief, CPU, Silence())
     low = examples(scale=2).low.sources[0]
-    grey, _, coloured = member.enlarge(low, generators(3))
+    grey, _, coloured = method.enlarge(low, generators(3))
     assert torch.equal(grey[0], grey[1])
     assert torch.equal(grey[0], grey[2])
     assert not torch.equal(coloured[0], coloured[1])

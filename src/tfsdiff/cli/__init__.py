@@ -12,11 +12,13 @@ import tfsdiff
 from tfsdiff.cli import atlas, fuse, import_weights, score
 from tfsdiff.common.errors import exit_code
 
+COMMANDS = {"fuse": fuse, "score": score, "import-weights": import_weights, "atlas": atlas}
+
 
 class Command(argparse.ArgumentParser):
     """Parser of one command; `tail` makes the end of its help, when the help is asked for.
 
-    It lists the zoo, and to import all members (and with them numba) takes long.
+    It lists the methods, and to import all of them (and with them numba) takes long.
     """
 
     def __init__(self, *, tail: Callable[[], str], **options: Any) -> None:
@@ -53,8 +55,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(
         title="commands", metavar="COMMAND", required=True, parser_class=Command
     )
-    for module in (fuse, score, import_weights, atlas):
-        name = module.__name__.rpartition(".")[2].replace("_", "-")
+    for name, module in COMMANDS.items():
         command = commands.add_parser(
             name, help=module.SUMMARY, description=module.SUMMARY, tail=module.epilog
         )

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from tfsdiff.cli.images import read_registered, whole
-from tfsdiff.cli.options import diffuses, enlarges, fuses, make_enlarger, make_fuser, names
+from tfsdiff.cli.options import enlarges, fuses, make_enlarger, make_fuser, names
 from tfsdiff.common.errors import InputError
 from tfsdiff.common.files import replacing
 from tfsdiff.core.seeding import generator
@@ -164,7 +164,7 @@ def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
 
 
 def _mendable(name: str, function: Callable[[], Tensor]) -> Tensor:
-    # What members refuse at their door is, here, the user's image (too small for a filter, say).
+    # What methods refuse at their door is, here, the user's image (too small for a filter, say).
     try:
         return function()
     except ValueError as error:
@@ -206,8 +206,8 @@ def _check_modalities(modalities: list[str] | None) -> None:
         raise InputError(f"--modalities: A and B are both {modalities[0]}; leave out --modalities")
 
 
-def _check_evaluations(evaluations: int | None, *members: Fuser | Enlarger | None) -> None:
-    if evaluations is not None and not any(diffuses(type(member)) for member in members):
+def _check_evaluations(evaluations: int | None, *used: Fuser | Enlarger | None) -> None:
+    if evaluations is not None and not any(method and method.sampled for method in used):
         raise InputError("--evaluations: nothing here is drawn by diffusion; leave it out")
 
 

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     if out.exists():
         raise InputError(f"{out}: exists; name a new folder with --out")
     found = kind.import_released(arguments.checkpoint, arguments.groups)
-    # Only the member knows its network: where groups play a part, they are kept with the weights.
+    # Only the method knows its network: where groups play a part, they are kept with the weights.
     if arguments.groups is not None and not _names("groups", found.settings | found.values):
         raise InputError(f"--groups: {method} has no groups to choose; leave out --groups")
     _write(out, method, methods.build(method, found.settings, arguments.scale), found)
@@ -75,9 +75,9 @@ def _names(key: str, values: dict[str, Any]) -> bool:
     return key in values or any(_names(key, v) for v in values.values() if isinstance(v, dict))
 
 
-def _write(out: Path, method: str, member: Method, found: Imported) -> None:
+def _write(out: Path, name: str, method: Method, found: Imported) -> None:
     try:
-        methods.write_method(out, method, member, found.tensors, found.values)
+        methods.write_method(out, name, method, found.tensors, found.values)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{out}: cannot be written ({reason})") from None

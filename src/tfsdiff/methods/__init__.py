@@ -4,6 +4,7 @@ A class is imported when it is asked for, so that a stage waits for no other met
 """
 
 import importlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,33 @@ from tfsdiff.methods import store
 from tfsdiff.methods.base import Method
 from tfsdiff.params import Sampling, validate
 
-METHODS = {  # name: module:class
-    "bicubic": "tfsdiff.methods.bicubic:Bicubic",
-    "bitonicx": "tfsdiff.methods.bitonicx.method:BitonicX",
-    "cddfuse": "tfsdiff.methods.cddfuse.method:CDDFuse",
-    "copy": "tfsdiff.methods.copy:Copy",
-    "ctsr": "tfsdiff.methods.ctsr.method:CTSR",
-    "ddfm": "tfsdiff.methods.ddfm.method:DDFM",
-    "mean": "tfsdiff.methods.mean:Mean",
-    "sr3": "tfsdiff.methods.sr3:SR3",
-    "tfsdiff": "tfsdiff.methods.tfsdiff.method:TFSDiff",
-    "tgfuse": "tfsdiff.methods.tgfuse.method:TGFuse",
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a method is defined.
+
+    Attributes:
+        method: "module:Class" of what fuses or enlarges.
+        training: module whose `fit` trains it, imported by trainings alone; None: learns nothing.
+    """
+
+    method: str
+    training: str | None = None
+
+
+METHODS = {
+    "bicubic": Entry("tfsdiff.methods.bicubic:Bicubic"),
+    "bitonicx": Entry("tfsdiff.methods.bitonicx.method:BitonicX"),
+    "cddfuse": Entry("tfsdiff.methods.cddfuse.method:CDDFuse", "tfsdiff.methods.cddfuse.training"),
+    "copy": Entry("tfsdiff.methods.copy:Copy"),
+    "ctsr": Entry("tfsdiff.methods.ctsr.method:CTSR", "tfsdiff.methods.ctsr.training"),
+    "ddfm": Entry("tfsdiff.methods.ddfm.method:DDFM", "tfsdiff.methods.ddfm.training"),
+    "mean": Entry("tfsdiff.methods.mean:Mean"),
+    "sr3": Entry("tfsdiff.methods.sr3:SR3", "tfsdiff.methods.conditional.training"),
+    "tfsdiff": Entry(
+        "tfsdiff.methods.tfsdiff.method:TFSDiff", "tfsdiff.methods.conditional.training"
+    ),
+    "tgfuse": Entry("tfsdiff.methods.tgfuse.method:TGFuse", "tfsdiff.methods.tgfuse.training"),
 }
 METHOD, WEIGHTS = "method", "weights"  # keys of a method's settings that are not its own
 
@@ -36,83 +53,77 @@ def method_class(name: str) -> type[Method]:
     Raises:
         InputError: no method has this name.
     """
+    module, _, kind = _entry(name).method.partition(":")
+    return getattr(importlib.import_module(module), kind)
+
+
+def _entry(name: str) -> Entry:
     if name not in METHODS:
         raise InputError(f"no method is called {name!r}; there are {', '.join(METHODS)}")
-    module, _, kind = METHODS[name].partition(":")
-    return getattr(importlib.import_module(module), kind)
+    return METHODS[name]
+
+
+def is_learned(name: str, settings: dict[str, Any]) -> bool:
+    """Whether the method, or the variant of one, has anything to learn; imports nothing."""
+    return _entry(settings.get(METHOD, name)).training is not None
 
 
 def build(
     name: str, settings: dict[str, Any], scale: int | None, sampling: Sampling | None = None
 ) -> Method:
-    """Make the member `name`, unfitted.
+    """Make the method `name`, without weights.
 
     Args:
-        name: of the member; a key of `METHODS`, or that of a variant.
-        settings: hyper-parameters, checked against the member's `Settings`. Those of a variant name
-            the `method` of which they are a variant, a key of `METHODS`; `weights` are passed over,
-            see `weights_of`.
-        scale: factor of enlargement, or None for a member that works at one size.
-        sampling: how a diffusion model draws; may also be set on the member later.
+        name: a key of `METHODS`, or the name of a variant.
+        settings: hyper-parameters, checked against the `Settings` of the method's class. Those of a
+            variant name under `method` what it is a variant of, a key of `METHODS`; `weights` are
+            passed over, see `weights_of`.
+        scale: factor of enlargement, or None for a method that works at one size.
+        sampling: how a diffusion model draws.
 
     Raises:
-        InputError: no such member, or wrong settings.
+        InputError: there is no such method, or its settings are wrong.
     """
-    kind = _class_of(name, settings)
+    kind = method_class(settings.get(METHOD, name))
     values = {key: value for key, value in settings.items() if key not in (METHOD, WEIGHTS)}
-    return kind(validate(values, kind.Settings, f"zoo.{name}"), scale, sampling)
-
-
-def _class_of(name: str, settings: dict[str, Any]) -> type[Method]:
-    return method_class(settings.get(METHOD, name))
-
-
-def learns(name: str, settings: dict[str, Any]) -> bool:
-    """Whether the member `name` has anything to learn."""
-    return _class_of(name, settings).learns()
+    return kind(validate(values, kind.Settings, f"methods.{name}"), scale, sampling)
 
 
 def weights_of(settings: dict[str, Any]) -> Path | None:
-    """Folder of imported weights that a member's settings name in place of a training."""
+    """Folder of imported weights that a method's settings name in place of a training."""
     return None if settings.get(WEIGHTS) is None else Path(settings[WEIGHTS])
 
 
-def save_method(folder: Path, name: str, member: Method) -> None:
-    """Write the member `name` to `folder`: its weights, settings and recipe."""
-    write_method(folder, name, member, *member.state())
+def save_method(folder: Path, name: str, method: Method) -> None:
+    """Write the method, called `name`, to `folder`: weights, settings and recipe."""
+    write_method(folder, name, method, *method.state())
 
 
 def write_method(
-    folder: Path, name: str, member: Method, tensors: dict[str, Tensor], recipe: dict[str, Any]
+    folder: Path, name: str, method: Method, tensors: dict[str, Tensor], recipe: dict[str, Any]
 ) -> None:
-    """Write the member `name` to `folder`, with `tensors` and `recipe` as its learned state."""
-    settings = {METHOD: _name_of(member)} | member.settings.model_dump(mode="json")
+    """Write the method, called `name`, to `folder`, with `tensors` and `recipe` as its state."""
+    settings = {METHOD: method.name} | method.settings.model_dump(mode="json")
     store.write(
-        folder, tensors, {"name": name, "scale": member.scale, "settings": settings, **recipe}
+        folder, tensors, {"name": name, "scale": method.scale, "settings": settings, **recipe}
     )
 
 
-def take_weights(member: Method, folder: Path, backend: Backend) -> None:
-    """Give `member` what was learned by the one in `folder`, as `import-weights` writes it.
+def take_weights(method: Method, folder: Path, backend: Backend) -> None:
+    """Restore in `method` what was learned by the one in `folder`, as `import-weights` writes it.
 
     Raises:
         InputError: the folder is missing or malformed, or holds another method or architecture.
     """
     tensors, values = store.read(folder)
     settings = values.pop("settings", {})
-    if settings.get(METHOD) != _name_of(member):
-        raise InputError(f"{folder}: holds {settings.get(METHOD)}, not {_name_of(member)}")
+    if settings.get(METHOD) != method.name:
+        raise InputError(f"{folder}: holds {settings.get(METHOD)}, not {method.name}")
     recipe = {key: value for key, value in values.items() if key not in ("name", "scale")}
     try:
-        member.restore(tensors, recipe, backend)
+        method.restore(tensors, recipe, backend)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
-
-
-def _name_of(method: Method) -> str:
-    kind = type(method)
-    place = f"{kind.__module__}:{kind.__qualname__}"
-    return next(name for name, known in METHODS.items() if known == place)
 
 
 def load_method(
@@ -120,27 +131,30 @@ def load_method(
     backend: Backend,
     sampling: Sampling | None = None,
     change: dict[str, Any] | None = None,
+    scale: int | None = None,
 ) -> Method:
     """Load what `save_method` wrote, to compute by `backend`.
 
     Args:
-        folder: of the member.
+        folder: of the method.
         backend: where it computes.
         sampling: how a diffusion model draws.
-        change: settings that differ from those it learned with; they must leave the weights alone.
+        change: settings that differ from those it was trained with; the weights must still fit.
+        scale: factor of enlargement of weights that were imported without one.
 
     Raises:
         InputError: the folder is missing or malformed.
     """
     tensors, values = store.read(folder)
     try:
-        head = [values.pop(key) for key in ("name", "settings", "scale")]
+        name, settings, stored = (values.pop(key) for key in ("name", "settings", "scale"))
     except KeyError as error:
         raise InputError(f"{folder / store.PARAMS}: lacks {error}; train again") from None
     try:
-        name, settings, scale = head
-        member = build(name, settings | (change or {}), scale, sampling)
-        member.restore(tensors, values, backend)
+        method = build(
+            name, settings | (change or {}), scale if stored is None else stored, sampling
+        )
+        method.restore(tensors, values, backend)
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
-    return member
+    return method

@@ -1,16 +1,16 @@
-"""What every member of the zoo is: something that enlarges, something that fuses, or both at once.
+"""What a method is: something that enlarges, something that fuses, or both at once.
 
-An *enlarger* turns low-resolution sources into high-resolution ones (bicubic, SR3). A *fuser*
-turns three high-resolution sources into one image (BitonicX, mean, copy). A *joint* member turns
-low-resolution sources into the fused high-resolution image (TFS-Diff). All are fitted and stored
-alike; one without anything to learn inherits an empty `fit` and an empty state, so that no caller
-asks which kind it holds. Members know nothing of paths, metrics and other members.
+An *enlarger* turns low-resolution sources into high-resolution ones (bicubic, SR3). A *fuser* turns
+three high-resolution sources into one image (BitonicX, mean, copy). A *joint method* turns
+low-resolution sources into the fused high-resolution image (TFS-Diff). All are stored alike; one
+that learns nothing has an empty state. Methods know nothing of paths, metrics and other methods.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -21,7 +21,16 @@ from tfsdiff.core.tensors import Batch, Pairs
 from tfsdiff.params import Sampling, Section
 from tfsdiff.training.recipe import Log, Recipe
 
-__all__ = ["Enlarger", "Examples", "Fuser", "Imported", "Log", "Method", "Recipe"]
+__all__ = [
+    "Enlarger",
+    "Examples",
+    "Fuser",
+    "Imported",
+    "JointMethod",
+    "Log",
+    "Method",
+    "Recipe",
+]
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,9 @@ class Examples:
     """Images to learn from, in memory.
 
     Attributes:
-        high: groups at high resolution; `high.truth` is the fused ground truth, for members that
-            enlarge and fuse at once, else None.
-        low: the same groups at low resolution, `low.truth` is None; None for a member that works at
+        high: groups at high resolution; `high.truth` is the fused ground truth, for joint
+            methods, else None.
+        low: the same groups at low resolution, `low.truth` is None; None for a method that works at
             one size.
         pairs: pairs of images beside the groups, of the size of `high`; may be none at all.
     """
@@ -43,10 +52,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class Imported:
-    """A released checkpoint that was recognised, in the words of a member.
+    """A released checkpoint that was recognised.
 
     Attributes:
-        settings: of the member.
+        settings: of the method.
         tensors, values: what `Method.restore` takes.
         summary: one line for the user: what it was.
     """
@@ -58,17 +67,24 @@ class Imported:
 
 
 class Method:
-    """Base of the zoo: holds settings, learns nothing, stores nothing.
+    """Base of all methods: holds settings, learns nothing, stores nothing.
 
     Attributes:
+        name: its key in the registry.
+        learned: whether it has weights, which `restore` takes.
+        importable: whether `import_released` reads checkpoints of the released code.
+        sampled: whether it draws by a sampler, as `sampling` says.
         published: settings for whoever has no configuration, where a publication has fixed them.
-        settings: hyper-parameters, of the member's own class `Settings`.
-        scale: factor of enlargement, where the member enlarges.
-        sampling: how a diffusion model draws its images; others never look at it. It is no part of
-            what was learned: set it before use, as often as wanted.
+        settings: hyper-parameters, of the method's own class `Settings`.
+        scale: factor of enlargement, where the method enlarges.
+        sampling: how a diffusion model draws its images; no part of what was learned.
     """
 
     Settings: ClassVar[type[Section]]
+    name: ClassVar[str]
+    learned: ClassVar[bool] = False
+    importable: ClassVar[bool] = False
+    sampled: ClassVar[bool] = False
     published: ClassVar[dict[str, Any]] = {}
 
     def __init__(
@@ -78,10 +94,11 @@ class Method:
         self.scale = scale
         self.sampling = sampling
 
-    @classmethod
-    def learns(cls) -> bool:
-        """Whether such a member has weights: whether there is anything to `restore`."""
-        return cls.restore is not Method.restore
+    def with_sampling(self, sampling: Sampling) -> Self:
+        """The same method, drawing as `sampling` says; the two share their weights."""
+        other = copy.copy(self)
+        other.sampling = sampling
+        return other
 
     def fit(
         self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
@@ -109,7 +126,7 @@ class Method:
         """Take back what `state` gave, to compute by `backend`.
 
         Raises:
-            InputError: tensors or values are not those of such a member.
+            InputError: tensors or values are not those of such a method.
         """
 
 
@@ -125,8 +142,12 @@ class Enlarger(Method):
 
 
 class Fuser(Method):
-    """Turns three sources into one image; a joint member enlarges by `scale` on the way."""
+    """Turns three sources into one image of their size."""
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]; one generator an image."""
         raise NotImplementedError
+
+
+class JointMethod(Fuser):
+    """Turns three low-resolution sources into one image, `scale` times as large as they are."""

@@ -23,6 +23,7 @@ class Copy(Fuser):
     """Returns the source that its settings name."""
 
     Settings = Settings
+    name = "copy"
     published: ClassVar[dict[str, Any]] = {"source": "anatomical_2"}
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:

@@ -18,6 +18,7 @@ class Mean(Fuser):
     """Averages the RGB sources, all with the same weight."""
 
     Settings = Settings
+    name = "mean"
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]."""

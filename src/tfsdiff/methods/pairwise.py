@@ -104,6 +104,8 @@ class Networked(Pairwise):
         backend: where the network computes.
     """
 
+    learned = True
+
     settings: Any  # an arrangement that has `train`
     network: nn.Module | None = None
     backend: Backend = CPU
@@ -126,7 +128,7 @@ class Networked(Pairwise):
         """What is stored beside weights that were learned by `recipe`."""
         return recipe.values()
 
-    def learned(self, network: nn.Module) -> dict[str, Tensor]:
+    def kept(self, network: nn.Module) -> dict[str, Tensor]:
         """What is kept of a network that has learned: weights in the released layout."""
         return network.state_dict()
 
@@ -136,7 +138,7 @@ class Networked(Pairwise):
         """Learn from all of `train`; goes on from the checkpoint of a killed training."""
         settings, title = self.settings.train, type(self).__name__
         if settings is None:
-            raise InputError(f"{title}: zoo.*.train is null; say how it is to be trained")
+            raise InputError(f"methods.{self.name}.train is null; say how it is to be trained")
         with torch.random.fork_rng([]):
             torch.manual_seed(seeding.derive(recipe.seed, "weights"))
             network = self.new_network(learning=True).eval()
@@ -159,8 +161,8 @@ class Networked(Pairwise):
         """Weights, and the recipe."""
         if self.network is None:
             raise ValueError("nothing was learned yet")
-        kept = self.learned(self.network)
-        return {name: x.contiguous().cpu() for name, x in kept.items()}, self._values
+        tensors = self.kept(self.network)
+        return {name: x.contiguous().cpu() for name, x in tensors.items()}, self._values
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
         """Take back what `state` gave, to compute by `backend`."""

@@ -26,6 +26,8 @@ class SR3(Diffusing, Enlarger):
     """One network for all modalities, which it sees as RGB images without being told which."""
 
     Settings = Learning
+    name = "sr3"
+    importable = True
 
     @classmethod
     def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:

@@ -1,4 +1,4 @@
-"""The folder of a member: weights.safetensors and params.yaml, same parameters, same bytes."""
+"""The folder of a method: weights.safetensors and params.yaml, same parameters, same bytes."""
 
 from pathlib import Path
 from typing import Any

@@ -83,7 +83,7 @@ def _cells(
 
 def _origins(params: Params) -> list[str]:
     """Where the weights of the fusers come from that learn."""
-    learned = [name for name in params.fusers if methods.learns(name, params.zoo[name])]
+    learned = [name for name in params.fusers if methods.is_learned(name, params.zoo[name])]
     imported = [name for name in learned if methods.weights_of(params.zoo[name]) is not None]
     here = [name for name in learned if name not in imported]
     return [

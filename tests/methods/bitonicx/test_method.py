@@ -44,7 +44,7 @@ def test_conforms_to_the_authors_code(shared, name):
 
 
 @pytest.mark.shared
-def test_conforms_through_the_zoo_interface(shared):
+def test_conforms_through_the_method_interface(shared):
     sources, fused, _ = reference(shared, "bitonicx", REFERENCES[1])
     result = BitonicX(PAPER).fuse(batch(sources), generators(0))[0]
     assert psnr(round_half_up(result.permute(1, 2, 0).numpy()), fused) >= 55
@@ -125,7 +125,7 @@ def test_official_energy_takes_the_real_part_of_the_power():
 
 
 @pytest.mark.parametrize("settings", [PAPER, OFFICIAL])
-def test_member_fuses_each_image_by_itself(settings):
+def test_method_fuses_each_image_by_itself(settings):
     groups = [group(seed=0), group(seed=1)]
     both = BitonicX(settings).fuse(batch(*groups), generators(5, 6))
     alone = BitonicX(settings).fuse(batch(groups[1]), generators(6))
@@ -137,10 +137,10 @@ def test_member_fuses_each_image_by_itself(settings):
         np.testing.assert_allclose(both[0].permute(1, 2, 0), expected, atol=1e-6)
 
 
-def test_member_takes_coloured_anatomical_images_as_grey():
+def test_method_takes_coloured_anatomical_images_as_grey():
     a, b, functional = group()
-    members = batch((a, b, functional))
-    coloured = members.sources.clone()
+    sources = batch((a, b, functional))
+    coloured = sources.sources.clone()
     coloured[:, 0] = torch.from_numpy(functional).permute(2, 0, 1)
     result = BitonicX(PAPER).fuse(Batch(("0",), coloured), generators(0))
     arrays = coloured[0].permute(0, 2, 3, 1).double().numpy()

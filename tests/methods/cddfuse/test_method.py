@@ -48,7 +48,7 @@ def weights(seed: int = 1, **sizes: int) -> dict[str, Tensor]:
     return Network(**({"width": 8, "heads": 2, "blocks": 1} | sizes)).state_dict()
 
 
-def member(**changes: Any) -> CDDFuse:
+def make(**changes: Any) -> CDDFuse:
     made = build("cddfuse", SETTINGS | changes, None)
     made.restore(weights(), {}, CPU)
     return made
@@ -125,7 +125,7 @@ def test_phase_1_leaves_the_fusion_layers_as_they_were(
 
 
 def test_two_calls_carry_the_chroma() -> None:
-    made, batch = member(), images()
+    made, batch = make(), images()
     visible, other, functional = luminances(batch)
     with torch.inference_mode():
         between = stretched(made.network([visible, other], None))
@@ -143,7 +143,7 @@ def test_two_calls_carry_the_chroma() -> None:
 @pytest.mark.parametrize("skip", ["none", "visible", "sum"])
 @pytest.mark.parametrize("swapped", [False, True])
 def test_simultaneous_fusion_sums_the_features_of_three(skip: str, swapped: bool) -> None:
-    made = member(first="simultaneous", stretch="none", skip=skip, swapped=swapped)
+    made = make(first="simultaneous", stretch="none", skip=skip, swapped=swapped)
     batch = images((9, 14))
     visible, other, functional = luminances(batch)
     if swapped:
@@ -168,11 +168,11 @@ def test_stretch() -> None:
 def test_stretch_is_a_setting_and_one_image_does_not_see_another() -> None:
     batch = images()
     y = luminances(batch)
-    plain, full = (member(stretch=s).fuse_pair(y[0], y[1], []) for s in ("none", "official"))
+    plain, full = (make(stretch=s).fuse_pair(y[0], y[1], []) for s in ("none", "official"))
     torch.testing.assert_close(full, stretched(plain))
     assert full.amin((1, 2, 3)).tolist() == [0, 0]
     assert full.amax((1, 2, 3)).tolist() == [1, 1]
-    alone = member(stretch="official").fuse_pair(y[0, 1:], y[1, 1:], [])
+    alone = make(stretch="official").fuse_pair(y[0, 1:], y[1, 1:], [])
     torch.testing.assert_close(alone, full[1:], atol=1e-4, rtol=0)
 
 
@@ -203,7 +203,7 @@ def test_released_checkpoint_is_imported(sizes: dict[str, int], tmp_path: Path) 
     assert found.summary.startswith(f"{count:,} parameters: width {expected['width']}")
 
 
-def test_imported_member_cannot_be_trained(
+def test_imported_method_cannot_be_trained(
     examples: Callable[..., Examples], recipe: Recipe, tmp_path: Path
 ) -> None:
     found = CDDFuse.import_released(released(tmp_path / "x.pth"), None)

@@ -61,7 +61,7 @@ def test_any_architecture_is_read_off_its_shapes(method: str, change: dict) -> N
     assert released.recognise(shapes, layout.family(method), groups=8) == unet
 
 
-def test_there_is_a_family_for_every_member_that_diffuses() -> None:
+def test_there_is_a_family_for_every_conditional_method() -> None:
     assert {n for n in methods.METHODS if issubclass(methods.method_class(n), Diffusing)} == set(
         layout.METHODS
     )
@@ -89,9 +89,9 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
     images = []
     for tensors in (found.tensors, layout.network(method).state_dict()):
         sampling = Sampling(sampler="ancestral", evaluations=6, spacing="time", batch=1)
-        member = methods.build(method, found.settings, 2, sampling)
-        member.restore(tensors, values, CPU)
-        images.append(member.draw(condition, [torch.Generator().manual_seed(7)]))
+        made = methods.build(method, found.settings, 2, sampling)
+        made.restore(tensors, values, CPU)
+        images.append(made.draw(condition, [torch.Generator().manual_seed(7)]))
     assert torch.equal(*images)
 
 
@@ -156,12 +156,14 @@ def test_the_chain_is_the_released_one_step_by_step(
     diffusion = Diffusion(
         noise_levels=steps, schedule="linear", beta_start=first, beta_end=last, prediction="eps"
     )
-    member = methods.build(method, layout.family(method).settings, 2)
+    made = methods.build(method, layout.family(method).settings, 2)
     sections = {"unet": layout.SMALL, "diffusion": diffusion}
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
-    member.restore(network.state_dict(), values, CPU)
-    member.sampling = Sampling(sampler="ancestral", evaluations=steps, spacing="time", batch=1)
-    image = member.draw(condition, [torch.Generator().manual_seed(5)])
+    made.restore(network.state_dict(), values, CPU)
+    made = made.with_sampling(
+        Sampling(sampler="ancestral", evaluations=steps, spacing="time", batch=1)
+    )
+    image = made.draw(condition, [torch.Generator().manual_seed(5)])
 
     assert len(seen) == steps == len(states) - 1
     torch.testing.assert_close(torch.cat(seen), torch.cat(states[:-1]), atol=1e-5, rtol=0)

@@ -99,7 +99,7 @@ def test_flat_patches_are_dropped_and_the_rest_sampled():
 
 
 def test_too_few_patches_are_refused():
-    with pytest.raises(InputError, match=r"64 patches .* 65 atoms; lower zoo\.ctsr\.atoms"):
+    with pytest.raises(InputError, match=r"64 patches .* 65 atoms; lower methods\.ctsr\.atoms"):
         initial(patches_of(images(1)), 65, np.random.default_rng(0))
 
 

@@ -62,14 +62,14 @@ class Notes(Silence):
 
 
 def fitted(tmp_path, how=SMALL, train=None, log=None, seed=1):
-    member = CTSR(how)
+    method = CTSR(how)
     recipe = Recipe(seed, tmp_path / "checkpoints")
-    member.fit(train or examples(), examples(1, seed=9), recipe, CPU, log or Silence())
-    return member
+    method.fit(train or examples(), examples(1, seed=9), recipe, CPU, log or Silence())
+    return method
 
 
-def dictionary_of(member):
-    return member.state()[0]["dictionary"]
+def dictionary_of(method):
+    return method.state()[0]["dictionary"]
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def test_the_authors_dictionary_is_imported(shared, released):
     sources = [image[80:144, 100:164].astype(np.float32) for image in sources]
     found = CTSR.import_released(shared / "weights/ctsr_dictionary_512.mat", None)
     assert "512 atoms" in found.summary
-    member = CTSR(Settings(**found.settings))
-    member.restore(found.tensors, found.values, CPU)
-    result = member.fuse(batch(sources), generators(1))[0]
+    method = CTSR(Settings(**found.settings))
+    method.restore(found.tensors, found.values, CPU)
+    result = method.fuse(batch(sources), generators(1))[0]
     expected, _ = fuse_ctsr(*sources, released, PLAIN)
     np.testing.assert_allclose(result.permute(1, 2, 0), expected, atol=1e-6)
 
@@ -161,39 +161,39 @@ def test_the_window_of_sharpness_matters_only_within_the_threshold():
     assert np.abs(fuse(images, wide)[1] - fuse(images)[1]).max() < 9e-5
 
 
-def test_member_fuses_each_image_by_itself(tmp_path):
-    member, groups = fitted(tmp_path), [group(seed=0), group(seed=1)]
-    both = member.fuse(batch(*groups), generators(2))
-    alone = member.fuse(batch(groups[1]), generators(1))
+def test_method_fuses_each_image_by_itself(tmp_path):
+    method, groups = fitted(tmp_path), [group(seed=0), group(seed=1)]
+    both = method.fuse(batch(*groups), generators(2))
+    alone = method.fuse(batch(groups[1]), generators(1))
     assert both.shape == (2, 3, 40, 33)
     assert both.dtype == torch.float32
     assert torch.equal(both[1:], alone)
     images = [image.astype(np.float32) for image in groups[1]]
-    expected, _ = fuse_ctsr(*images, dictionary_of(member).numpy(), SMALL)
+    expected, _ = fuse_ctsr(*images, dictionary_of(method).numpy(), SMALL)
     np.testing.assert_allclose(both[1].permute(1, 2, 0), expected, atol=1e-6)
 
 
-def test_member_takes_coloured_anatomical_images_as_grey(tmp_path):
+def test_method_takes_coloured_anatomical_images_as_grey(tmp_path):
     a, b, functional = group()
-    coloured, member = batch((a, b, functional)).sources.clone(), fitted(tmp_path)
+    coloured, method = batch((a, b, functional)).sources.clone(), fitted(tmp_path)
     coloured[:, 0] = torch.from_numpy(functional).permute(2, 0, 1)
-    result = member.fuse(Batch(("0",), coloured), generators(1))
+    result = method.fuse(Batch(("0",), coloured), generators(1))
     arrays = coloured[0].permute(0, 2, 3, 1).double().numpy()
     expected, _ = fuse_ctsr(
-        grey(arrays[0]), grey(arrays[1]), arrays[2], dictionary_of(member).numpy(), SMALL
+        grey(arrays[0]), grey(arrays[1]), arrays[2], dictionary_of(method).numpy(), SMALL
     )
     np.testing.assert_allclose(result[0].permute(1, 2, 0), expected, atol=1e-6)
 
 
 def test_learning_is_logged_and_seeded(tmp_path):
     notes = [Notes() for _ in range(3)]
-    members = [fitted(tmp_path / str(n), log=log, seed=max(n, 1)) for n, log in enumerate(notes)]
-    found = [dictionary_of(member) for member in members]
+    trained = [fitted(tmp_path / str(n), log=log, seed=max(n, 1)) for n, log in enumerate(notes)]
+    found = [dictionary_of(method) for method in trained]
     assert found[0].shape == (64, 96)
     assert found[0].dtype == torch.float64
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
-    assert members[2].state()[1] == {"seed": 2}
+    assert trained[2].state()[1] == {"seed": 2}
     assert notes[0].rows == notes[1].rows
     assert [step for step, _ in notes[0].rows] == [1, 2, 3]
     losses = [values["train_loss"] for _, values in notes[0].rows]
@@ -211,8 +211,8 @@ def test_killed_learning_goes_on(tmp_path):
     expected = fitted(tmp_path / "a", log=whole)
     with pytest.raises(KeyboardInterrupt):
         fitted(tmp_path / "b", log=killed)
-    member = fitted(tmp_path / "b", log=resumed)
-    assert torch.equal(dictionary_of(member), dictionary_of(expected))
+    method = fitted(tmp_path / "b", log=resumed)
+    assert torch.equal(dictionary_of(method), dictionary_of(expected))
     assert resumed.rows == whole.rows
 
 
@@ -221,7 +221,7 @@ def test_pairs_are_learned_from_too(tmp_path):
     other = examples(2, seed=5).high.sources[:, :2]
     with_pairs = replace(data, pairs=Pairs(("p", "q"), other))
     found = [fitted(tmp_path / str(n), train=x) for n, x in enumerate((data, with_pairs))]
-    assert not torch.equal(*(dictionary_of(member) for member in found))
+    assert not torch.equal(*(dictionary_of(method) for method in found))
 
 
 def test_textures_are_learned_from_where_wanted(tmp_path):
@@ -234,7 +234,7 @@ def test_textures_are_learned_from_where_wanted(tmp_path):
 
 
 def test_too_few_images_are_refused(tmp_path):
-    with pytest.raises(InputError, match=r"too few for 96 atoms; lower zoo\.ctsr\.atoms"):
+    with pytest.raises(InputError, match=r"too few for 96 atoms; lower methods\.ctsr\.atoms"):
         fitted(tmp_path, train=examples(1, pixels=16))
 
 
@@ -249,20 +249,20 @@ def test_a_dictionary_in_a_file_is_taken_as_it_is(tmp_path):
     savemat(tmp_path / "d.mat", {"D": 3 * atoms(80)})
     log = Notes()
     how = SMALL.model_copy(update={"dictionary": str(tmp_path / "d.mat")})
-    member = fitted(tmp_path, how, log=log)
-    np.testing.assert_allclose(dictionary_of(member), atoms(80), atol=1e-12)
+    method = fitted(tmp_path, how, log=log)
+    np.testing.assert_allclose(dictionary_of(method), atoms(80), atol=1e-12)
     assert [step for step, _ in log.rows] == [0]
     assert "train_loss" in log.rows[0][1]
     again = CTSR(how)
-    again.restore(*member.state(), CPU)  # 80 atoms, whatever the settings of learning say
-    assert torch.equal(dictionary_of(again), dictionary_of(member))
+    again.restore(*method.state(), CPU)  # 80 atoms, whatever the settings of learning say
+    assert torch.equal(dictionary_of(again), dictionary_of(method))
 
 
 def test_state_is_taken_back(tmp_path):
-    member, again, data = fitted(tmp_path), CTSR(SMALL), examples(1, seed=4).high
-    again.restore(*member.state(), CPU)
-    assert again.state()[1] == member.state()[1]
-    assert torch.equal(again.fuse(data, generators(1)), member.fuse(data, generators(1)))
+    method, again, data = fitted(tmp_path), CTSR(SMALL), examples(1, seed=4).high
+    again.restore(*method.state(), CPU)
+    assert again.state()[1] == method.state()[1]
+    assert torch.equal(again.fuse(data, generators(1)), method.fuse(data, generators(1)))
 
 
 @pytest.mark.parametrize(

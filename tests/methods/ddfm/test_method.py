@@ -67,7 +67,7 @@ def network(**changes: Any) -> GuidedUNet:
     return made
 
 
-def member(sizes: dict[str, Any] | None = None, **changes: Any) -> DDFM:
+def make(sizes: dict[str, Any] | None = None, **changes: Any) -> DDFM:
     made = build("ddfm", SETTINGS | {"network": NETWORK | (sizes or {})} | changes, None)
     made.restore(network(**(sizes or {})).state_dict(), {"prior": "own"}, CPU)
     return made
@@ -192,7 +192,7 @@ def rule(mode: str) -> Rule:
 @pytest.mark.parametrize("mode", ["paper", "official"])
 def test_flat_images_are_not_stretched_to_noise(mode: str, sampler: str) -> None:
     made, level = (
-        member(mode=mode, sampler=sampler, stretch="official"),
+        make(mode=mode, sampler=sampler, stretch="official"),
         torch.full((1, 1, 8, 8), 0.3),
     )
     fused = made.fuse_pair(level, level, generators(1))
@@ -204,7 +204,7 @@ def test_flat_images_are_not_stretched_to_noise(mode: str, sampler: str) -> None
 def test_slots_of_quirk_d2(mode: str, sampler: str) -> None:
     """Paper: V is the visible image; official: I is."""
     visible, other = luminance(batch(1).sources[:, 1]), luminance(batch(1).sources[:, 2])
-    got = member(mode=mode, sampler=sampler).fuse_pair(visible, other, generators(1))
+    got = make(mode=mode, sampler=sampler).fuse_pair(visible, other, generators(1))
     i, v = (other, visible) if mode == "paper" else (visible, other)
     x_0 = rectified(2 * i - 1, 2 * v - 1, mode, sampler)
     wanted = (em.luma_of(x_0, rule(mode)) + 1) / 2
@@ -212,7 +212,7 @@ def test_slots_of_quirk_d2(mode: str, sampler: str) -> None:
 
 
 def test_two_calls_share_the_generator_and_carry_the_chroma() -> None:
-    made, data = member(), batch(1)
+    made, data = make(), batch(1)
     visible, other = slots(data)
     noise = generators(1)
     between = made.fuse_pair(visible, other, noise).clamp(0, 1)
@@ -227,7 +227,7 @@ def test_two_calls_share_the_generator_and_carry_the_chroma() -> None:
 
 @pytest.mark.parametrize("mode", ["paper", "official"])
 def test_an_image_does_not_depend_on_its_batch(mode: str) -> None:
-    made, data = member(mode=mode), batch(3, (13, 18))
+    made, data = make(mode=mode), batch(3, (13, 18))
     together = made.fuse(data, generators(3))
     assert together.shape == (3, 3, 13, 18)
     for i in range(3):
@@ -238,8 +238,7 @@ def test_an_image_does_not_depend_on_its_batch(mode: str) -> None:
 def test_stretch_of_quirk_d10() -> None:
     y = luminance(batch(1).sources[:, 1]), luminance(batch(1).sources[:, 2])
     plain, full = (
-        member(mode="official", stretch=s).fuse_pair(*y, generators(1))
-        for s in ("none", "official")
+        make(mode="official", stretch=s).fuse_pair(*y, generators(1)) for s in ("none", "official")
     )
     assert (full.min(), full.max()) == (0, 1)
     torch.testing.assert_close(full, (plain - plain.min()) / (plain.max() - plain.min()))
@@ -253,7 +252,7 @@ def test_stretch_of_quirk_d10() -> None:
 def test_result_lies_between_the_sources(mode: str) -> None:
     """Whatever the prior says: the last step is the rectified estimate itself."""
     visible, other = luminance(batch(2).sources[:, 1]), luminance(batch(2).sources[:, 2])
-    fused = member(mode=mode).fuse_pair(visible, other, generators(2))
+    fused = make(mode=mode).fuse_pair(visible, other, generators(2))
     assert torch.all(fused >= torch.minimum(visible, other) - 2e-3)
     assert torch.all(fused <= torch.maximum(visible, other) + 2e-3)
 
@@ -283,7 +282,7 @@ def test_released_checkpoint_is_imported(sizes: dict[str, Any], tmp_path: Path) 
     made.restore(found.tensors, found.values, CPU)
     s = made.settings
     assert (s.mode, s.sampler, s.stretch, s.train) == ("official", "ddim", "official", None)
-    wanted = member(LIKE_RELEASED | sizes, mode="official", evaluations=2, stretch="official")
+    wanted = make(LIKE_RELEASED | sizes, mode="official", evaluations=2, stretch="official")
     data = batch(1, (8, 8))
     assert torch.equal(*(m.fuse(data, generators(1)) for m in (made, wanted)))
     count = sum(tensor.numel() for tensor in found.tensors.values())

@@ -53,7 +53,7 @@ def test_choices_that_do_not_go_together_are_refused(change: dict, message: str)
 
 @pytest.mark.parametrize("change", [{"tmfa": "some"}, {"tmfa_ratio": 0}, {"psf_weight": -1.0}])
 def test_wrong_settings_are_refused(change: dict) -> None:
-    with pytest.raises(InputError, match=f"zoo.tfsdiff: {next(iter(change))}"):
+    with pytest.raises(InputError, match=f"methods.tfsdiff: {next(iter(change))}"):
         build("tfsdiff", PAPER | change, 2)
 
 
@@ -67,27 +67,27 @@ def test_learns_and_fuses(
     sampling: Sampling,
 ) -> None:
     settings = PAPER | {"tmfa": tmfa, "psf_weight": psf_weight}
-    member, rows, data = build("tfsdiff", settings, 2, sampling), tiny.Rows(), examples(scale=2)
-    member.fit(data, data, recipe, CPU, rows)
+    method, rows, data = build("tfsdiff", settings, 2, sampling), tiny.Rows(), examples(scale=2)
+    method.fit(data, data, recipe, CPU, rows)
     assert rows[-1][1]["validation_noise"] < 0.9  # 1 at first, as the prediction starts at zero
     assert ("validation_psf_mse" in rows[0][1]) == bool(psf_weight)
-    fused = member.fuse(data.low, generators(4))
+    fused = method.fuse(data.low, generators(4))
     assert fused.shape == data.high.truth.shape
     assert torch.all((fused >= 0) & (fused <= 1))
-    assert any("SE_block" in key for key in member.state()[0]) == (tmfa != "none")
+    assert any("SE_block" in key for key in method.state()[0]) == (tmfa != "none")
 
 
 def test_odd_sizes_and_batches(
     examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
 ) -> None:
-    member = build("tfsdiff", PAPER, 3, sampling)
+    method = build("tfsdiff", PAPER, 3, sampling)
     data = examples(scale=3, pixels=21)
-    member.fit(data, data, brief, CPU, Silence())
-    fused = member.fuse(data.low, generators(4))
+    method.fit(data, data, brief, CPU, Silence())
+    fused = method.fuse(data.low, generators(4))
     assert fused.shape == (4, 3, 21, 21)
     alone = Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1)
-    member.sampling = alone
-    torch.testing.assert_close(member.fuse(data.low, generators(4)), fused, atol=1e-4, rtol=0)
+    method = method.with_sampling(alone)
+    torch.testing.assert_close(method.fuse(data.low, generators(4)), fused, atol=1e-4, rtol=0)
 
 
 def test_restoring_draws_no_first_weights(
@@ -97,11 +97,11 @@ def test_restoring_draws_no_first_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """They take seconds for the published network, and would be overwritten at once."""
-    member, data = build("tfsdiff", PAPER, 2, sampling), examples(scale=2)
-    member.fit(data, data, brief, CPU, Silence())
+    method, data = build("tfsdiff", PAPER, 2, sampling), examples(scale=2)
+    method.fit(data, data, brief, CPU, Silence())
     drawn = []
     monkeypatch.setattr(network, "initialise", lambda *given: drawn.append(given))
     other = build("tfsdiff", PAPER, 2, sampling)
-    other.restore(*member.state(), CPU)
+    other.restore(*method.state(), CPU)
     assert not drawn
-    assert torch.equal(*(m.fuse(data.low, generators(4)) for m in (member, other)))
+    assert torch.equal(*(m.fuse(data.low, generators(4)) for m in (method, other)))

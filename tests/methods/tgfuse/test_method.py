@@ -48,7 +48,7 @@ SMALL: dict[str, Any] = {
 SIZES = ("channels", "channel_patch", "spatial_patch", "channel_width", "spatial_width", "blocks")
 
 
-def member(**changes: Any) -> TGFuse:
+def make(**changes: Any) -> TGFuse:
     made = build("tgfuse", SMALL | changes, None)
     assert isinstance(made, TGFuse)
     return made
@@ -59,8 +59,8 @@ def generators(count: int) -> list[torch.Generator]:
 
 
 def weighted(**changes: Any) -> TGFuse:
-    """A member with random weights, that has learned nothing."""
-    made = member(**changes)
+    """A method with random weights, that has learned nothing."""
+    made = make(**changes)
     torch.manual_seed(0)
     made.restore(made.new_network(learning=False).state_dict(), {}, CPU)
     return made
@@ -88,7 +88,7 @@ def test_published_settings() -> None:
 )
 def test_wrong_settings_are_refused(change: dict, message: str) -> None:
     with pytest.raises(InputError, match=message) as error:
-        member(**change)
+        make(**change)
     assert "\n" not in str(error.value)
 
 
@@ -105,7 +105,7 @@ def test_wrong_settings_are_refused(change: dict, message: str) -> None:
 def test_learns_is_stored_and_fuses(
     change: dict, examples: Callable[..., Examples], brief: Recipe, tmp_path: Path
 ) -> None:
-    made, rows, data = member(**change), tiny.Rows(), examples(2, pixels=20)
+    made, rows, data = make(**change), tiny.Rows(), examples(2, pixels=20)
     made.fit(data, data, brief, CPU, rows)
     fused = made.fuse(data.high, generators(4))
     assert fused.shape == (4, 3, 20, 20)
@@ -123,7 +123,7 @@ def test_learns_is_stored_and_fuses(
 
 def test_generator_learns(examples: Callable[..., Examples], recipe: Recipe) -> None:
     train = TRAIN | {"steps": 24, "learning_rate": 1e-2, "ema_decay": 0.5, "validation_steps": 6}
-    made, rows, data = member(train=train), tiny.Rows(), examples(2)
+    made, rows, data = make(train=train), tiny.Rows(), examples(2)
     made.fit(data, data, recipe, CPU, rows)
     first, last = (rows[i][1]["validation_structure"] for i in (0, -1))
     assert last < 0.7 * first
@@ -135,7 +135,7 @@ def test_released_training_gives_the_generator_that_learns_alone(
     """Discriminators that do not reach it change nothing but running statistics (T1, T6)."""
     kept = []
     for i, discriminators in enumerate(("random", "none")):
-        made = member(training="official", discriminators=discriminators)
+        made = make(training="official", discriminators=discriminators)
         own = Recipe(**vars(brief) | {"checkpoints": tmp_path / str(i)})
         made.fit(examples(2), examples(2), own, CPU, tiny.Rows())
         kept.append(made.state()[0])
@@ -149,7 +149,7 @@ def test_features_are_looked_for_before_training(
     examples: Callable[..., Examples], brief: Recipe, tmp_path: Path
 ) -> None:
     path = tmp_path / "vgg.safetensors"
-    made = member(discriminators=str(path), discriminator_width=1.0)
+    made = make(discriminators=str(path), discriminator_width=1.0)
     with pytest.raises(InputError, match=r"discriminators: .*is no file; name a safetensors"):
         made.fit(examples(2), examples(2), brief, CPU, tiny.Rows())
 
@@ -159,7 +159,7 @@ def test_starts_from_given_features(shared: Path) -> None:
     path = shared / "weights/vgg16_features_relu4_3.safetensors"
     if not path.is_file():
         pytest.skip(f"no {path}")
-    players = member(discriminators=str(path), discriminator_width=1.0).new_network(learning=True)
+    players = make(discriminators=str(path), discriminator_width=1.0).new_network(learning=True)
     assert isinstance(players, Players)
     first, second = players.visible.to_relu_1_2, players.other.to_relu_1_2
     assert torch.equal(first[2].weight, second[2].weight)
@@ -196,7 +196,7 @@ def test_official_inference(rng: torch.Generator) -> None:
 def checkpoint(path: Path, **changes: Any) -> dict[str, Tensor]:
     """Write a small checkpoint in the released layout: the bare state of a generator."""
     torch.manual_seed(1)
-    state = dict(member(**changes).new_network(learning=False).state_dict())
+    state = dict(make(**changes).new_network(learning=False).state_dict())
     state["en0.res.bn1.num_batches_tracked"].fill_(7)
     torch.save(state, path)
     return state
@@ -279,5 +279,5 @@ def test_cut_checkpoints_and_groups_are_refused(tmp_path: Path) -> None:
 
 def test_sizes_are_read_off() -> None:
     with torch.device("meta"):
-        state = member().new_network(learning=False).state_dict()
+        state = make().new_network(learning=False).state_dict()
     assert architecture(state) == {name: SMALL[name] for name in SIZES}

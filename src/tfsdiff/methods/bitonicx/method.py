@@ -35,6 +35,7 @@ class BitonicX(Classical):
     """Fuses each group by `fuse_bitonicx`; nothing is learned."""
 
     Settings: ClassVar[type[Section]] = Settings
+    name = "bitonicx"
     published: ClassVar[dict[str, Any]] = {
         "mode": "paper",
         "threshold": 3.0,

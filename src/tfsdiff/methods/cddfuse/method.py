@@ -73,6 +73,8 @@ class CDDFuse(LearnedPairwise):
     """Fusion by correlation-driven decomposition."""
 
     Settings: ClassVar[type[Section]] = Settings
+    name = "cddfuse"
+    importable = True
 
     settings: Settings
 

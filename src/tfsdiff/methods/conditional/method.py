@@ -1,4 +1,4 @@
-"""A member that draws its images by a conditional diffusion: what SR3 and TFS-Diff share."""
+"""A method that draws its images by a conditional diffusion: what SR3 and TFS-Diff share."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +23,10 @@ class Learning(Section):
 
 
 class Diffusing(Method):
-    """A member that draws its images by a conditional diffusion; subclasses fill the gaps."""
+    """A method that draws its images by a conditional diffusion; subclasses fill the gaps."""
+
+    learned = True
+    sampled = True
 
     settings: Learning
     _model: ConditionalDiffusion | None = None

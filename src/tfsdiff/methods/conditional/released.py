@@ -38,9 +38,9 @@ class Family:
     """What a checkpoint does not say, but the released code.
 
     Attributes:
-        name: of the member that draws by such a network.
+        name: of the method that draws by such a network.
         condition_channels: of the network's input, beside the noisy image.
-        settings: the released training as settings of the member.
+        settings: the released training as settings of the method.
         narrow_groups: of the group normalisation of a network with one block a level.
     """
 
@@ -60,7 +60,7 @@ def read(path: Path, family: Family, groups: int | None = None) -> Imported:
 
     Args:
         path: what the released code names `..._gen.pth`; unpickled as tensors alone.
-        family: of the member that takes it.
+        family: of the method that takes it.
         groups: of the group normalisation, which leave no trace in a checkpoint; None: as released.
 
     Raises:

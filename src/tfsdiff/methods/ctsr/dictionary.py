@@ -58,7 +58,7 @@ def initial(vectors: np.ndarray, atoms: int, rng: np.random.Generator) -> np.nda
     if len(vectors) < atoms:
         raise InputError(
             f"{len(vectors)} patches of the training images are not flat, too few for {atoms} "
-            "atoms; lower zoo.ctsr.atoms or take more training groups"
+            "atoms; lower methods.ctsr.atoms or take more training groups"
         )
     return normalised(vectors[rng.permutation(len(vectors))[:atoms]].T)
 

@@ -79,6 +79,9 @@ class CTSR(Classical):
     """Fuses each group by `fuse_ctsr`; learns the dictionary."""
 
     Settings: ClassVar[type[Section]] = Settings
+    name = "ctsr"
+    learned = True
+    importable = True
     _dictionary: np.ndarray | None = None
     _recipe: dict[str, Any]
 

@@ -70,6 +70,8 @@ class DDFM(Networked):
     """Fusion by a diffusion prior and expectation maximisation."""
 
     Settings: ClassVar[type[Section]] = Settings
+    name = "ddfm"
+    importable = True
 
     settings: Settings
 

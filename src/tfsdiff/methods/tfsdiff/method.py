@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tfsdiff.core.tensors import CHANNELS, SOURCES, Batch
 from tfsdiff.data.resample import enlarge
-from tfsdiff.methods.base import Examples, Fuser, Imported
+from tfsdiff.methods.base import Examples, Imported, JointMethod
 from tfsdiff.methods.conditional import released
 from tfsdiff.methods.conditional.method import Diffusing, Learning
 from tfsdiff.methods.conditional.model import Design, Stack
@@ -54,10 +54,12 @@ class Settings(Learning):
     psf_levels: Levels  # signal: weighted by alpha_bar; uniform: the paper
 
 
-class TFSDiff(Diffusing, Fuser):
+class TFSDiff(Diffusing, JointMethod):
     """Joint fusion and super-resolution."""
 
     Settings: ClassVar[type[Section]] = Settings
+    name = "tfsdiff"
+    importable = True
 
     settings: Settings
 

@@ -88,6 +88,8 @@ class TGFuse(LearnedPairwise):
     """Fusion by transformers and a generative adversarial network."""
 
     Settings: ClassVar[type[Section]] = Settings
+    name = "tgfuse"
+    importable = True
 
     settings: Settings
 
@@ -150,7 +152,7 @@ class TGFuse(LearnedPairwise):
             return reflected(x, self.settings.multiple)
         return greyed(x, 2 * self.settings.multiple, GREY)  # 256 for the released patches
 
-    def learned(self, network: nn.Module) -> dict[str, Tensor]:
+    def kept(self, network: nn.Module) -> dict[str, Tensor]:
         """Weights of the generator alone, in the released layout."""
         return (network.generator if isinstance(network, Players) else network).state_dict()
 
@@ -160,7 +162,7 @@ def features(source: str) -> dict[str, Tensor]:
     try:
         return vgg.pretrained(source)
     except InputError as error:
-        raise InputError(f"zoo.*.discriminators: {error}") from None
+        raise InputError(f"methods.tgfuse.discriminators: {error}") from None
 
 
 def architecture(tensors: dict[str, Tensor]) -> dict[str, int]:

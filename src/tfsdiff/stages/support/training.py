@@ -35,7 +35,7 @@ def fit_and_save(
     with LiveLog(live, speeds) if first else contextlib.nullcontext(Silence()) as log:
         if weights is not None:
             methods.take_weights(member, weights, backend.make(compute))
-        elif member.learns():
+        elif member.learned:
             parts = examples("train"), examples("validation")
             member.fit(*parts, recipe, backend.make(compute), log)
         if first:

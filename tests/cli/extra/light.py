@@ -10,6 +10,9 @@ class Light(Pairwise):
     """Its one weight is the `gain`, of which the released code stores the square."""
 
     Settings = Arrangement
+    name = "light"
+    learned = True
+    importable = True
     gain = None
 
     @classmethod
