@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,6 +66,38 @@ def test_learning_is_deterministic():
     vectors = patches_of(images(3))
     np.testing.assert_array_equal(learned(vectors), learned(vectors))
     assert (learned(vectors) != learned(vectors, seed=1)).any()
+
+
+LEARN = """
+import sys
+import numpy as np
+from tfsdiff.methods.ctsr.dictionary import improve, initial
+vectors, rng = np.load(sys.argv[1]), np.random.default_rng(0)
+dictionary = initial(vectors, 64, rng)
+for _ in range(4):
+    dictionary = improve(vectors, dictionary, 4, rng)
+print(dictionary.tobytes().hex())
+"""
+
+
+def test_learning_does_not_depend_on_the_kernels_of_the_processor(tmp_path):
+    np.save(tmp_path / "vectors.npy", patches_of(images(3)))
+    kernels = [
+        {"OPENBLAS_CORETYPE": "Haswell"},
+        {"OPENBLAS_CORETYPE": "SkylakeX"},
+        {"OPENBLAS_CORETYPE": "Prescott", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4"},
+    ]
+    dictionaries = {
+        subprocess.run(
+            [sys.executable, "-c", LEARN, tmp_path / "vectors.npy"],
+            env=os.environ | kernel,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for kernel in kernels
+    }
+    assert len(dictionaries) == 1
 
 
 def test_an_iteration_leaves_its_inputs_alone():

@@ -17,7 +17,7 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from tfsdiff.common.errors import InputError
-from tfsdiff.methods.ctsr.sparse import LENGTH, SIDE, Codes, encode, patches
+from tfsdiff.methods.ctsr.sparse import LENGTH, SIDE, Codes, encode, patches, product
 
 FEWEST_USES = 4  # an atom below is replaced, as in the toolbox
 FLAT = 1e-6  # range of values below which a patch is flat
@@ -81,7 +81,7 @@ def improve(
     rows = np.ascontiguousarray(dictionary.T)
     order = rng.permutation(len(rows))
     _update(rows, order, *users, places, codes.weights.reshape(-1), residuals)
-    return _renewed(rows, users[1], vectors, residuals).T.copy()
+    return _renewed(rows.T.copy(), users[1], vectors, residuals)
 
 
 def representation_error(vectors: np.ndarray, dictionary: np.ndarray, sparsity: int) -> float:
@@ -210,15 +210,15 @@ def _refit_weight(old, fitted, place, weights, left):
 
 
 def _renewed(
-    rows: np.ndarray, uses: np.ndarray, vectors: np.ndarray, residuals: np.ndarray
+    dictionary: np.ndarray, uses: np.ndarray, vectors: np.ndarray, residuals: np.ndarray
 ) -> np.ndarray:
-    """Replace rows that are hardly used or repeat another by the patches described worst."""
+    """Replace atoms that are hardly used or repeat another by the patches described worst."""
     worst = iter(np.argsort(-np.einsum("ni,ni->n", residuals, residuals), kind="stable"))
-    for atom in range(len(rows)):
-        alike = np.abs(rows @ rows[atom])
+    for atom in range(dictionary.shape[1]):
+        alike = np.abs(product(dictionary.T[atom : atom + 1].copy(), dictionary)[0])
         alike[atom] = 0
         if uses[atom] >= FEWEST_USES and alike.max() <= COHERENCE:
             continue
         vector = vectors[next(worst)]
-        rows[atom] = vector / np.linalg.norm(vector)
-    return rows
+        dictionary[:, atom] = vector / np.sqrt(np.square(vector).sum())
+    return dictionary

@@ -9,7 +9,8 @@ a Cholesky factor that grows by a row a step.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 from tfsdiff.common.errors import InputError
 
@@ -88,12 +89,12 @@ def encode(vectors: np.ndarray, dictionary: np.ndarray, error: float, sparsity: 
     """
     shape = len(vectors), min(sparsity, *dictionary.shape)
     codes = Codes(np.zeros(shape, np.int32), np.zeros(shape), np.zeros(len(vectors), np.int32))
-    gram = dictionary.T @ dictionary
+    gram = product(np.ascontiguousarray(dictionary.T), dictionary)
     energies = np.einsum("ni,ni->n", vectors, vectors)
     wanted = np.flatnonzero(energies > error**2)
     for start in range(0, wanted.size, CHUNK):
         chunk = wanted[start : start + CHUNK]
-        correlations = vectors[chunk] @ dictionary
+        correlations = product(vectors[chunk], dictionary)
         outputs = codes.atoms, codes.weights, codes.counts
         _pursue(gram, correlations, energies, chunk, error**2, *outputs)
     return codes
@@ -117,6 +118,32 @@ def fuse_sparse(
     decoded = [code.decode(dictionary) for code in codes]
     chosen = np.where((norms[0] >= norms[1])[:, None], *decoded)
     return assemble(chosen.reshape(both[0].shape), stride, (first + second) / 2)
+
+
+@intrinsic
+def _fused(_context, first, second, addend):
+    """`first * second + addend` of float64, rounded once."""
+
+    def generate(_context, builder, _signature, arguments):
+        return builder.fma(*arguments)
+
+    return types.float64(types.float64, types.float64, types.float64), generate
+
+
+@_compile
+def product(first, second):
+    """Matrix product (N, M) of `first` (N, K) and `second` (K, M), the same bits on any processor.
+
+    A linear algebra library has a kernel for each processor, and each kernel rounds in its own way.
+    Here every value is a chain of fused multiply-adds in the order of K.
+    """
+    result = np.zeros((first.shape[0], second.shape[1]))
+    for n in range(first.shape[0]):
+        for k in range(first.shape[1]):
+            factor = first[n, k]
+            for m in range(second.shape[1]):
+                result[n, m] = _fused(factor, second[k, m], result[n, m])
+    return result
 
 
 @_compile
