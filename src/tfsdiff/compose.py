@@ -1,7 +1,9 @@
-"""Compose `workflow/conf/` into `params.yaml`: `python -m tfsdiff.compose profile=paper seed=7`.
+"""Choose what to compute: `python -m tfsdiff.compose profile=paper seed=7`, from any sub-folder.
 
-The file written is complete, flat and resolved, the same that `dvc exp run -S ...` writes. Comments
-do not survive; they belong to `workflow/conf/`.
+Two files are written. `workflow/conf/chosen.yaml` keeps the choice, so that experiments
+(`dvc exp run -S key=value`) start from it. `params.yaml` is what the choice composes to: complete,
+flat and resolved. Comments do not survive in it; they belong to `workflow/conf/`. Without arguments
+the choice is that of `workflow/conf/config.yaml`.
 """
 
 import argparse
@@ -14,9 +16,21 @@ import yaml
 from tfsdiff.common.errors import InputError, exit_code
 from tfsdiff.common.files import replacing
 
+CONF = Path("workflow/conf")
+DEFAULT = "config"  # what the choice changes
+CHOSEN = "chosen"  # named in .dvc/config too, for experiments
+HEADER = (
+    "# Written by `python -m tfsdiff.compose`: what was chosen; `dvc exp run -S` starts from it.\n"
+)
 
-def compose(overrides: list[str], conf: Path) -> dict[str, Any]:
+
+def compose(overrides: list[str], conf: Path, config: str = DEFAULT) -> dict[str, Any]:
     """Compose the groups under `conf` with Hydra overrides such as `profile=ci` or `seed=7`.
+
+    Args:
+        overrides: in Hydra's grammar.
+        conf: folder of the configurations.
+        config: name of the one to start from.
 
     Raises:
         InputError: an override names no known key or group, or a value is still missing.
@@ -28,10 +42,35 @@ def compose(overrides: list[str], conf: Path) -> dict[str, Any]:
 
     try:
         with hydra.initialize_config_dir(str(conf.resolve()), version_base=None):
-            composed = hydra.compose("config", overrides)
+            composed = hydra.compose(config, overrides)
         return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{conf}: {' '.join(str(error).split())}") from None
+
+
+def choice(overrides: list[str], conf: Path) -> str:
+    """Text of a configuration that composes by itself to what `config` does with `overrides`.
+
+    A group becomes an entry of its defaults, any other key a value.
+
+    Raises:
+        InputError: an override deletes a key, which no configuration can.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    groups: list[Any] = [DEFAULT]
+    values = OmegaConf.create()
+    for override in OverridesParser.create().parse_overrides(overrides):
+        key = override.key_or_group
+        if override.is_delete():
+            raise InputError(f"~{key}: a key cannot be deleted here; delete it in {conf}")
+        if (conf / key).is_dir():
+            groups.append({f"override {key}": override.value()})
+        else:
+            OmegaConf.update(values, key, override.value(), force_add=True)
+    content = {"defaults": [*groups, "_self_"]} | OmegaConf.to_container(values)
+    return HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
 def dump(values: dict[str, Any]) -> str:
@@ -39,20 +78,40 @@ def dump(values: dict[str, Any]) -> str:
     return yaml.safe_dump(values, sort_keys=True, allow_unicode=True, width=100)
 
 
+def project_root(start: Path) -> Path:
+    """Folder of the project that `start` lies in.
+
+    Raises:
+        InputError: it lies in none.
+    """
+    for folder in (start, *start.parents):
+        if (folder / CONF / f"{DEFAULT}.yaml").is_file():
+            return folder
+    raise InputError(f"{start}: no {CONF}/{DEFAULT}.yaml here or above; run it inside the project")
+
+
+def write(overrides: list[str], root: Path) -> None:
+    """Write the choice `overrides` and the parameters it composes to below `root`.
+
+    Raises:
+        InputError: nothing can be composed; both files are left as they are.
+    """
+    conf = root / CONF
+    texts = {
+        root / "params.yaml": dump(compose(overrides, conf)),
+        conf / f"{CHOSEN}.yaml": choice(overrides, conf),
+    }
+    for path, text in texts.items():
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tfsdiff.compose", description=__doc__)
     parser.add_argument("overrides", nargs="*", help="e.g. profile=ci data.patients=6")
-    parser.add_argument("--conf", type=Path, default=Path("workflow/conf"))
-    parser.add_argument("--out", type=Path, default=Path("params.yaml"))
-    given = parser.parse_args(arguments)
-
-    def action() -> None:
-        text = dump(compose(given.overrides, given.conf))
-        with replacing(given.out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-    return exit_code(action)
+    overrides = parser.parse_args(arguments).overrides
+    return exit_code(lambda: write(overrides, project_root(Path.cwd())))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import yaml
 
 import released_layout as layout
 from tfsdiff import methods, params
-from tfsdiff.compose import compose, main
+from tfsdiff.compose import CHOSEN, compose
 from tfsdiff.methods.conditional import released
 from tfsdiff.methods.conditional.network import ConditionalUNet
 from tfsdiff.report.labels import LABELS
@@ -48,8 +48,8 @@ def test_every_zoo_entry_is_accepted_by_its_member(values):
 
 
 def test_members_play_parts_that_exist(values):
-    methods = {settings.get("method", name) for name, settings in values["zoo"].items()}
-    assert methods == set(methods.METHODS)
+    played = {settings.get("method", name) for name, settings in values["zoo"].items()}
+    assert played == set(methods.METHODS)
     for part in ("networks", "enlargers", "fusers", "joint", "ablations"):
         assert set(values[part]) <= set(values["zoo"])
     assert {*values["enlargers"], *values["joint"]} == set(values["networks"])
@@ -106,26 +106,8 @@ def test_official_is_what_import_weights_takes(root):
     )  # fmt: skip
 
 
-def test_committed_params_are_the_composed_default(root):
+def test_committed_params_are_the_composed_choice(root):
     committed = yaml.safe_load((root / "params.yaml").read_text())
-    assert committed == compose([], root / "workflow/conf"), (
+    assert committed == compose([], root / "workflow/conf", CHOSEN), (
         "params.yaml differs from workflow/conf: run `python -m tfsdiff.compose`"
     )
-
-
-def test_unknown_group_is_one_line_and_code_1(root, capsys, tmp_path):
-    out = tmp_path / "params.yaml"
-    code = main(["profile=nothing", "--conf", str(root / "workflow/conf"), "--out", str(out)])
-    error = capsys.readouterr().err
-    assert code == 1
-    assert not out.exists()
-    assert error.startswith("error: ")
-    assert error.count("\n") == 1
-    assert "profile/nothing" in error
-
-
-def test_missing_folder_is_named(root, capsys, tmp_path):
-    out = tmp_path / "params.yaml"
-    arguments = ["data=directory", "--conf", str(root / "workflow/conf"), "--out", str(out)]
-    assert main(arguments) == 1
-    assert "data.input" in capsys.readouterr().err
