@@ -35,13 +35,11 @@ from tfsdiff.core.backend import Backend
 from tfsdiff.diffusion import schedule
 from tfsdiff.evaluation.measure import clock, describe, forget_peak, peak_memory
 from tfsdiff.methods.conditional.network import IMAGE_CHANNELS, ConditionalUNet, new_network
-from tfsdiff.methods.conditional.objective import Denoising
-from tfsdiff.training.average import Average
+from tfsdiff.methods.conditional.objective import ConditionalExamples, Denoising
 from tfsdiff.training.checkpoint import Checkpoint
-from tfsdiff.training.job import Job
-from tfsdiff.training.loop import train
-from tfsdiff.training.pairs import ConditionalExamples
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
+from tfsdiff.training.loop import Training, train
+from tfsdiff.training.optim import Average
 
 EXAMPLES = 8
 PARTS = {  # what is called for it; the losses without the network
@@ -99,7 +97,7 @@ class Watch:
             yield
 
 
-class Rounds(Silence):
+class Rounds(NullLog):
     """A log that looks at the clock after each round of steps."""
 
     def __init__(self, watch: Watch) -> None:
@@ -162,7 +160,7 @@ def run(
     channels = found.design.condition_channels
     images = 2 * torch.rand(EXAMPLES, channels + IMAGE_CHANNELS, pixels, pixels, generator=draw) - 1
     names = tuple(map(str, range(EXAMPLES)))
-    pairs = ConditionalExamples(names, *images.split([channels, IMAGE_CHANNELS], 1), grid=4)
+    pairs = ConditionalExamples(names, *images.split([channels, IMAGE_CHANNELS], 1), scale=4)
     changes = {"batch": batch, "steps": steps * rounds, "crop_pixels": None, "processes": 1}
     every = {"validation_steps": steps, "checkpoint_steps": steps * rounds, "keep": "last"}
     settings = found.train.model_copy(update=changes | every)
@@ -171,10 +169,11 @@ def run(
     task = Denoising(pairs, design.goal, schedule.make(found.diffusion), settings, backend)
     nowhere = Nowhere(Path(), "")
 
-    def judge(_: nn.Module) -> tuple[dict[str, float], Tensor]:
+    def evaluate(_: nn.Module) -> tuple[dict[str, float], Tensor]:
         return {"psnr": 0.0}, images
 
-    train(Job("", backend.place(network), task, judge, settings, 0, nowhere, log, backend))
+    network = backend.place(network)
+    train(Training("", network, task, evaluate, settings, 0, nowhere, log, backend))
     return log.seconds
 
 

@@ -18,7 +18,7 @@ from tfsdiff.data.images import read, to_8bit, to_unit
 from tfsdiff.data.resample import enlarge
 from tfsdiff.evaluation.ensemble import GAIN
 from tfsdiff.methods.base import Examples
-from tfsdiff.training.recipe import Recipe, Silence
+from tfsdiff.training.log import NullLog, Recipe
 
 ZOO = Path(__file__).resolve().parents[2] / "workflow" / "conf" / "zoo"
 HEIGHT, WIDTH = 13, 18
@@ -51,7 +51,7 @@ def store(folder, name, scale, settings):
         ("g",), torch.rand(1, 3, 3, 8 * scale, 8 * scale), torch.rand(1, 3, 8 * scale, 8 * scale)
     )
     examples = Examples(high, low)
-    made.fit(examples, examples, recipe, CPU, Silence())
+    made.fit(examples, examples, recipe, CPU, NullLog())
     methods.save_method(folder / name, name, made)
     return folder / name
 

@@ -16,7 +16,7 @@ from tfsdiff.core.tensors import Batch, Pairs
 from tfsdiff.methods import METHODS, build, method_class
 from tfsdiff.methods.base import Examples, Fuser, Recipe
 from tfsdiff.methods.conditional.method import Diffusing
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
 SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["zoo"]
@@ -52,7 +52,7 @@ def fuser(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     recipe = Recipe(1, tmp_path_factory.mktemp(name))
     pairs = Pairs(("pair",), brains(1, 32, 32, 5).sources[:, 1:])
     train, unseen = (Examples(brains(3, 32, 32, seed)) for seed in (1, 2))
-    method.fit(replace(train, pairs=pairs), unseen, recipe, CPU, Silence())
+    method.fit(replace(train, pairs=pairs), unseen, recipe, CPU, NullLog())
     return method
 
 

@@ -9,7 +9,7 @@ from tfsdiff.data.resample import enlarge
 from tfsdiff.methods import build
 from tfsdiff.methods.base import Examples, Recipe
 from tfsdiff.params import Sampling
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
 
 
 def generators(count: int) -> list[torch.Generator]:
@@ -50,7 +50,7 @@ def test_grey_stays_grey_and_colour_stays_colour(
     examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
 ) -> None:
     method = build("sr3", tiny.SR3, 2, sampling)
-    method.fit(examples(scale=2), examples(scale=2), brief, CPU, Silence())
+    method.fit(examples(scale=2), examples(scale=2), brief, CPU, NullLog())
     low = examples(scale=2).low.sources[0]
     grey, _, coloured = method.enlarge(low, generators(3))
     assert torch.equal(grey[0], grey[1])

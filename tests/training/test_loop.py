@@ -15,20 +15,18 @@ from tfsdiff.core.backend import CPU
 from tfsdiff.params import Train
 from tfsdiff.training import loop
 from tfsdiff.training.checkpoint import BEST, Checkpoint
-from tfsdiff.training.job import Job, Part, Task, Turn
-from tfsdiff.training.recipe import Log
+from tfsdiff.training.loader import batch_indices
+from tfsdiff.training.log import Log
+from tfsdiff.training.loop import Training
+from tfsdiff.training.objective import Objective
 
 XS = torch.linspace(-1, 1, 7)[:, None]
 
 
-class Line:
+class Line(Objective):
     """Fit a line, with noise from the generator of each example."""
 
     names = tuple("abcdefg")
-    parts = (Part(),)
-
-    def turns(self, step: int) -> tuple[Turn, ...]:
-        return (Turn(self.loss),)
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         noise = torch.cat([torch.randn(1, 1, generator=g) for g in generators])
@@ -38,19 +36,23 @@ class Line:
         return {"loss": (network(x) - wanted).square().mean()}
 
 
-def judge(network: nn.Module) -> tuple[dict[str, float], Tensor]:
+def evaluate(network: nn.Module) -> tuple[dict[str, float], Tensor]:
     assert not network.training
     loss = (network(XS) - 2 * XS - 1).square().mean().item()
     return {"loss": loss, "psnr": -10 * math.log10(loss)}, torch.zeros(3, 4, 4)
 
 
-def job(settings: Train, folder: Path, log: Log, task: Task | None = None) -> Job:
+def fit_line(
+    settings: Train, folder: Path, log: Log, objective: Objective | None = None
+) -> Training:
     """Fit a line by a network with dropout."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.2), nn.Linear(8, 1))
     checkpoint = Checkpoint(folder, "x")
-    return Job("line", network, task or Line(), judge, settings, 3, checkpoint, log, CPU)
+    return Training(
+        "line", network, objective or Line(), evaluate, settings, 3, checkpoint, log, CPU
+    )
 
 
 class Stop(BaseException):
@@ -69,7 +71,7 @@ class At(Line):
         return (self.action(terms) or terms) if self.calls == self.call else terms
 
 
-def stopping(at_call: int) -> Task:
+def stopping(at_call: int) -> Objective:
     def stop(_: dict) -> None:
         raise Stop
 
@@ -82,11 +84,11 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 
 def test_batches_walk_through_permutations() -> None:
-    walk = torch.cat([loop.batch_indices(step, batch=4, count=6, seed=1) for step in range(6)])
+    walk = torch.cat([batch_indices(step, batch=4, count=6, seed=1) for step in range(6)])
     epochs = walk.view(4, 6)
     assert torch.equal(epochs.sort(1).values, torch.arange(6).expand(4, 6))
     assert not torch.equal(epochs[0], epochs[1])
-    assert len(loop.batch_indices(0, batch=15, count=6, seed=1)) == 15
+    assert len(batch_indices(0, batch=15, count=6, seed=1)) == 15
 
 
 def test_training_learns_and_logs(train: Train, tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_training_learns_and_logs(train: Train, tmp_path: Path) -> None:
         update={"steps": 200, "validation_steps": 80, "learning_rate": 0.05, "batch": 7}
     )
     rows = tiny.Rows()
-    loop.train(job(settings, tmp_path, rows))
+    loop.train(fit_line(settings, tmp_path, rows))
     assert [step for step, _ in rows] == [80, 160, 200]
     assert set(rows[0][1]) == {
         "train_loss",
@@ -114,11 +116,11 @@ def test_resumed_training_is_the_uninterrupted_one(
     stops: tuple[int, ...], train: Train, tmp_path: Path
 ) -> None:
     whole, resumed = tiny.Rows(), tiny.Rows()
-    expected = loop.train(job(train, tmp_path / "a", whole))
+    expected = loop.train(fit_line(train, tmp_path / "a", whole))
     for at_call in stops:
         with pytest.raises(Stop):
-            loop.train(job(train, tmp_path / "b", tiny.Rows(), stopping(at_call)))
-    network = loop.train(job(train, tmp_path / "b", resumed))
+            loop.train(fit_line(train, tmp_path / "b", tiny.Rows(), stopping(at_call)))
+    network = loop.train(fit_line(train, tmp_path / "b", resumed))
     assert same(network, expected)
     assert resumed == whole
     (tensors, values), (expected_tensors, expected_values) = (
@@ -129,9 +131,9 @@ def test_resumed_training_is_the_uninterrupted_one(
 
 
 def test_finished_training_is_not_repeated(train: Train, tmp_path: Path) -> None:
-    expected = loop.train(job(train, tmp_path, tiny.Rows()))
+    expected = loop.train(fit_line(train, tmp_path, tiny.Rows()))
     rows = tiny.Rows()
-    assert same(loop.train(job(train, tmp_path, rows, stopping(1))), expected)
+    assert same(loop.train(fit_line(train, tmp_path, rows, stopping(1))), expected)
     assert [step for step, _ in rows] == [3, 6]
 
 
@@ -139,37 +141,37 @@ def test_global_generator_is_left_alone(train: Train, tmp_path: Path) -> None:
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    loop.train(job(train, tmp_path, tiny.Rows()))
+    loop.train(fit_line(train, tmp_path, tiny.Rows()))
     assert torch.equal(torch.rand(1), expected)
 
 
 def test_loss_that_is_not_finite_stops_with_the_step(train: Train, tmp_path: Path) -> None:
-    task = At(4, lambda terms: {"loss": terms["loss"] * float("nan")})
+    objective = At(4, lambda terms: {"loss": terms["loss"] * float("nan")})
     with pytest.raises(InputError, match=r"line: loss is nan at step 4, batch of ") as error:
-        loop.train(job(train, tmp_path, tiny.Rows(), task))
+        loop.train(fit_line(train, tmp_path, tiny.Rows(), objective))
     named = str(error.value).split("batch of ")[1].split(";")[0].split(", ")
-    indices = loop.batch_indices(3, train.batch, 7, seed=3).tolist()
+    indices = batch_indices(3, train.batch, 7, seed=3).tolist()
     assert named == [Line.names[i] for i in indices]
     assert Checkpoint(tmp_path, "x").load()[1]["step"] == 2
 
 
 def test_gradient_that_is_not_finite_stops_too(train: Train, tmp_path: Path) -> None:
     # sqrt has an infinite slope at zero, where its value is harmless
-    task = At(3, lambda terms: {"loss": (terms["loss"] - terms["loss"].detach()).abs().sqrt()})
+    objective = At(3, lambda terms: {"loss": (terms["loss"] - terms["loss"].detach()).abs().sqrt()})
     with pytest.raises(InputError, match=r"gradient_norm is nan at step 3"):
-        loop.train(job(train, tmp_path, tiny.Rows(), task))
+        loop.train(fit_line(train, tmp_path, tiny.Rows(), objective))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_after_the_step_with_a_checkpoint(
     number: signal.Signals, train: Train, tmp_path: Path
 ) -> None:
-    expected = loop.train(job(train, tmp_path / "a", tiny.Rows()))
-    task = At(3, lambda _: os.kill(os.getpid(), number))
+    expected = loop.train(fit_line(train, tmp_path / "a", tiny.Rows()))
+    objective = At(3, lambda _: os.kill(os.getpid(), number))
     with pytest.raises((Stopped, KeyboardInterrupt), match="line: saved at step 3, run again"):
-        loop.train(job(train, tmp_path / "b", tiny.Rows(), task))
+        loop.train(fit_line(train, tmp_path / "b", tiny.Rows(), objective))
     assert Checkpoint(tmp_path / "b", "x").load()[1]["step"] == 3
-    assert same(loop.train(job(train, tmp_path / "b", tiny.Rows())), expected)
+    assert same(loop.train(fit_line(train, tmp_path / "b", tiny.Rows())), expected)
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
@@ -184,22 +186,22 @@ def test_best_weights_are_kept(train: Train, tmp_path: Path) -> None:
     for keep in ("best", "last"):
         scores = iter([3.0, 9.0, 5.0])
         settings = train.model_copy(update={"keep": keep, "validation_steps": 2})
-        one = replace(job(settings, tmp_path / keep, tiny.Rows()), judge=score)
+        one = replace(fit_line(settings, tmp_path / keep, tiny.Rows()), evaluator=score)
         networks[keep] = loop.train(one)
     assert Checkpoint(tmp_path / "best", "x").load(BEST)[1] == {"step": 4}
     until = train.model_copy(update={"steps": 4, "decay": "constant"})
     assert not same(networks["best"], networks["last"])
     constant = train.model_copy(update={"keep": "best", "validation_steps": 2, "decay": "constant"})
     scores = iter([3.0, 9.0, 5.0])
-    best = loop.train(replace(job(constant, tmp_path / "c", tiny.Rows()), judge=score))
-    assert same(best, loop.train(job(until, tmp_path / "d", tiny.Rows())))
+    best = loop.train(replace(fit_line(constant, tmp_path / "c", tiny.Rows()), evaluator=score))
+    assert same(best, loop.train(fit_line(until, tmp_path / "d", tiny.Rows())))
 
 
 def test_accumulated_parts_make_the_step_of_the_whole_batch(train: Train, tmp_path: Path) -> None:
     networks = []
     for accumulate in (1, 2, 4):
         settings = train.model_copy(update={"accumulate": accumulate})
-        one = job(settings, tmp_path / str(accumulate), tiny.Rows())
+        one = fit_line(settings, tmp_path / str(accumulate), tiny.Rows())
         one.network[1].p = 0.0  # masks of dropout are drawn for each part
         networks.append(loop.train(one))
     for network in networks[1:]:
@@ -218,4 +220,4 @@ def test_batches_that_cannot_be_shared_are_refused(
     change: dict, message: str, train: Train, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        loop.train(job(train.model_copy(update=change), tmp_path, tiny.Rows()))
+        loop.train(fit_line(train.model_copy(update=change), tmp_path, tiny.Rows()))

@@ -4,13 +4,7 @@ import skimage.metrics
 import torch
 
 from tfsdiff.diffusion.parametrisation import q_sample, to_x0
-from tfsdiff.metrics.ssim import ssim
-from tfsdiff.training.losses import (
-    noise_objective,
-    psf_terms,
-    released_structure,
-    structural_similarity,
-)
+from tfsdiff.training.losses import noise_objective, psf_terms, released_structure
 
 
 def test_noise_objective_is_the_mean_square(rng: torch.Generator) -> None:
@@ -49,18 +43,6 @@ def test_uniform_levels_weigh_alike() -> None:
     x = torch.zeros(2, 3, 16, 16)
     g = torch.tensor([0.5, 1.0], dtype=torch.float64)
     assert psf_terms(x + 0.2, x, g, "uniform")["mse"].item() == pytest.approx(0.01, rel=1e-5)
-
-
-def test_similarity_is_that_of_the_metric(rng: torch.Generator) -> None:
-    x, y = torch.rand(2, 4, 3, 20, 24, generator=rng)
-    y = 0.7 * x + 0.3 * y
-    expected = ssim(255 * x.double(), 255 * y.double()).float()
-    torch.testing.assert_close(structural_similarity(x, y), expected, atol=1e-5, rtol=0)
-
-
-def test_similarity_refuses_images_smaller_than_its_window() -> None:
-    with pytest.raises(ValueError, match="11 x 11"):
-        structural_similarity(torch.zeros(1, 3, 10, 16), torch.zeros(1, 3, 10, 16))
 
 
 def test_psf_is_zero_for_equal_images_and_falls_as_they_agree(rng: torch.Generator) -> None:

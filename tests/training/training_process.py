@@ -21,7 +21,7 @@ from tfsdiff.core.backend import CPU
 from tfsdiff.methods.conditional.model import ConditionalDiffusion, Design, Stack
 from tfsdiff.methods.conditional.objective import Denoising
 from tfsdiff.training import checkpoint
-from tfsdiff.training.recipe import Recipe, Silence
+from tfsdiff.training.log import NullLog, Recipe
 
 
 def deadly(function, call: int):
@@ -61,7 +61,7 @@ def main(folder: Path, processes: int = 1, kill: int = 0, dropout: int = 10) -> 
 
     Denoising.loss = logged
     recipe = Recipe(4, folder / "checkpoints", unet, tiny.DIFFUSION, train)
-    model.fit("tiny", stack, stack, 2, recipe, CPU, Silence())
+    model.fit("tiny", stack, stack, 2, recipe, CPU, NullLog())
     if first:
         save_file(model.state(), folder / "weights.safetensors")
 

@@ -19,7 +19,7 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.tensors import Batch, Pairs
 from tfsdiff.params import Sampling, Section
-from tfsdiff.training.recipe import Log, Recipe
+from tfsdiff.training.log import Log, Recipe
 
 __all__ = [
     "Enlarger",

@@ -21,11 +21,11 @@ from tfsdiff.core.tensors import Batch, luminance
 from tfsdiff.data.colour import rgb_to_ycbcr, ycbcr_to_rgb
 from tfsdiff.methods import checkpoints
 from tfsdiff.methods.base import Examples, Fuser, Imported, Log, Recipe
+from tfsdiff.methods.pair_objective import GreyPairs, PairEvaluator, PairObjective
 from tfsdiff.params import Section, Train, validate
 from tfsdiff.training import loop
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
-from tfsdiff.training.fusion import FusionJudge, FusionTask, GreyPairs
-from tfsdiff.training.job import Job, Judge, Task, lowest_loss
+from tfsdiff.training.objective import Objective, lowest_loss
 
 # Who takes the slot that these methods made for visible light: the first of these that a pair has.
 VISIBLE_FIRST = ("MR-T2", "MR-Gad", "MR-T1", "MR-PD", "CT")
@@ -83,14 +83,14 @@ class Lesson:
     """What the network of a method for pairs learns by.
 
     Attributes:
-        task: what to learn.
-        judge: of the network, on examples that it does not learn from.
+        objective: what to learn.
+        evaluator: of the network, on examples that it does not learn from.
         identity: plain values that determine the training.
         tensors: that determine it.
     """
 
-    task: Task
-    judge: Judge
+    objective: Objective
+    evaluator: loop.Evaluator
     identity: list[Any]
     tensors: list[Tensor]
 
@@ -143,11 +143,11 @@ class Networked(Pairwise):
             torch.manual_seed(seeding.derive(recipe.seed, "weights"))
             network = self.new_network(learning=True).eval()
         lesson = self.lesson(train, validation, recipe, backend)
-        job = Job(
+        training = loop.Training(
             title,
             backend.place(network),
-            lesson.task,
-            lesson.judge,
+            lesson.objective,
+            lesson.evaluator,
             settings,
             recipe.seed,
             Checkpoint(recipe.checkpoints, fingerprint(lesson.identity, lesson.tensors)),
@@ -155,7 +155,11 @@ class Networked(Pairwise):
             backend,
             lowest_loss,
         )
-        self.network, self.backend, self._values = loop.train(job), backend, self.values(recipe)
+        self.network, self.backend, self._values = (
+            loop.train(training),
+            backend,
+            self.values(recipe),
+        )
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Weights, and the recipe."""
@@ -182,7 +186,7 @@ class LearnedPairwise(Networked):
     """A method for pairs with a network that learns from pairs, without any truth."""
 
     @abstractmethod
-    def task(self, pairs: GreyPairs, backend: Backend) -> FusionTask:
+    def objective(self, pairs: GreyPairs, backend: Backend) -> PairObjective:
         """What the network is to learn."""
 
     @abstractmethod
@@ -237,8 +241,8 @@ class LearnedPairwise(Networked):
         """All pairs of `train`; judged by its losses on those of `validation`."""
         pairs, unseen = (grey_pairs(examples) for examples in (train, validation))
         return Lesson(
-            self.task(pairs, backend),
-            FusionJudge(self.task(unseen, backend), self.evaluate, recipe.seed),
+            self.objective(pairs, backend),
+            PairEvaluator(self.objective(unseen, backend), self.evaluate, recipe.seed),
             [self.settings.model_dump(mode="json"), recipe.values(), type(self).__name__],
             [x for p in (pairs, unseen) for x in (p.visible, p.other)],
         )

@@ -1,1 +1,1 @@
-"""Training of the learned members: losses, one loop, checkpoints, and the conditional diffusion."""
+"""Training of a network: one loop for every method, and what it is given."""

@@ -6,11 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tfsdiff.metrics.ssim import SIGMA, TAPS
-from tfsdiff.metrics.windows import gaussian, windowed_mean
-
-C1, C2 = 0.01**2, 0.03**2  # for a dynamic range of 1
-
+from tfsdiff.metrics.ssim import TAPS, similarity_map, structural_similarity
 
 Norm = Literal["l2", "l1"]
 Levels = Literal["signal", "uniform"]
@@ -19,26 +15,6 @@ Levels = Literal["signal", "uniform"]
 def noise_objective(prediction: Tensor, target: Tensor, norm: Norm) -> Tensor:
     """Mean error of the predicted quantity: squared (paper, eq. 1) or absolute (released code)."""
     return F.mse_loss(prediction, target) if norm == "l2" else F.l1_loss(prediction, target)
-
-
-def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
-    """Mean SSIM of each image, differentiable: (B, C, H, W) in [0, 1] twice to (B,).
-
-    Window, constants and border rule are those of the metric `tfsdiff.metrics.ssim`; the precision
-    is that of the input.
-    """
-    if min(x.shape[-2:]) < TAPS:
-        raise ValueError(f"SSIM needs at least {TAPS} x {TAPS} pixels, not {tuple(x.shape[-2:])}")
-    return similarity_map(x, y).mean((1, 2, 3))
-
-
-def similarity_map(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of every window inside the images: (B, C, H, W) twice to (B, C, H - 10, W - 10)."""
-    moments = torch.stack([x, y, x * x + y * y, x * y])
-    mean_x, mean_y, power, product = windowed_mean(moments, gaussian(TAPS, SIGMA))
-    means, squares = mean_x * mean_y, mean_x**2 + mean_y**2
-    similar = (2 * means + C1) * (2 * (product - means) + C2)
-    return similar / ((squares + C1) * (power - squares + C2))
 
 
 def psf_terms(estimate: Tensor, image: Tensor, g: Tensor, levels: Levels) -> dict[str, Tensor]:

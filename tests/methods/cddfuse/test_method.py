@@ -18,7 +18,7 @@ from tfsdiff.methods.base import Examples, Recipe
 from tfsdiff.methods.cddfuse.method import CDDFuse
 from tfsdiff.methods.cddfuse.network import CDDFuse as Network
 from tfsdiff.methods.pairwise import stretched
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
 
 CONF = Path(__file__).parents[3] / "workflow" / "conf" / "zoo" / "cddfuse.yaml"
 SETTINGS: dict[str, Any] = {
@@ -114,7 +114,7 @@ def test_phase_1_leaves_the_fusion_layers_as_they_were(
     train = SETTINGS["train"] | {"decay": "constant", "warmup_steps": 0}
     changes = {"train": train, "phase_1_steps": 5, "halve_steps": None}
     made, data = build("cddfuse", SETTINGS | changes, None), examples(scale=2)
-    made.fit(data, data, recipe, CPU, Silence())
+    made.fit(data, data, recipe, CPU, NullLog())
     torch.manual_seed(seeding.derive(recipe.seed, "weights"))
     first = made.new_network(learning=True).state_dict()
     moved = {key: (x - first[key]).abs().max().item() for key, x in made.state()[0].items()}
@@ -209,7 +209,7 @@ def test_imported_method_cannot_be_trained(
     found = CDDFuse.import_released(released(tmp_path / "x.pth"), None)
     data = examples(scale=2)
     with pytest.raises(InputError, match="train is null"):
-        build("cddfuse", found.settings, None).fit(data, data, recipe, CPU, Silence())
+        build("cddfuse", found.settings, None).fit(data, data, recipe, CPU, NullLog())
 
 
 def drop_part(parts: dict) -> None:

@@ -11,8 +11,8 @@ from tfsdiff.core.backend import CPU
 from tfsdiff.methods.cddfuse import objective
 from tfsdiff.methods.cddfuse.network import CDDFuse, Features
 from tfsdiff.methods.cddfuse.objective import Decomposition, Plan
+from tfsdiff.methods.pair_objective import GreyPairs
 from tfsdiff.metrics.ssim import SIGMA
-from tfsdiff.training.fusion import GreyPairs
 
 PLAN = Plan(
     phase_1_steps=4,
@@ -25,7 +25,7 @@ PLAN = Plan(
 )
 
 
-def task(plan: Plan = PLAN, pixels: int = 16, crop: int | None = None) -> Decomposition:
+def made(plan: Plan = PLAN, pixels: int = 16, crop: int | None = None) -> Decomposition:
     images = torch.rand(2, 3, 1, pixels, pixels, generator=torch.Generator().manual_seed(0))
     settings = tiny.TRAIN.model_copy(update={"crop_pixels": crop, "augment": "none"})
     return Decomposition(GreyPairs(tuple("abc"), *images), settings, CPU, plan)
@@ -123,7 +123,7 @@ def test_terms_of_phase_1(own: str, arrays: list[np.ndarray], pair: tuple[Tensor
     plan = changed(phase_1_skip=own)
     net = network()
     with torch.no_grad():
-        terms = task(plan).rebuilding(net, *pair)
+        terms = made(plan).rebuilding(net, *pair)
         parts = [net.encode(x) for x in pair]
         skips = pair if own == "own" else (None, None)
         rebuilt = [
@@ -138,7 +138,7 @@ def test_terms_of_phase_1(own: str, arrays: list[np.ndarray], pair: tuple[Tensor
     assert terms["loss"].item() == pytest.approx(expected, rel=1e-4)
     assert terms["structure"].item() == pytest.approx(dssim, rel=1e-4)
     assert terms["squares"].item() == pytest.approx(squares, rel=1e-4)
-    paper = task(changed(phase_1_skip=own, visible_gradient=0.0, similarity="paper"))
+    paper = made(changed(phase_1_skip=own, visible_gradient=0.0, similarity="paper"))
     gaps = sum((1 - ssim(*one)).mean() for one in each)
     with torch.no_grad():
         loss = paper.rebuilding(net, *pair)["loss"].item()
@@ -149,7 +149,7 @@ def test_terms_of_phase_1(own: str, arrays: list[np.ndarray], pair: tuple[Tensor
 def test_terms_of_phase_2(skip: str, arrays: list[np.ndarray], pair: tuple[Tensor, Tensor]) -> None:
     net = network()
     with torch.no_grad():
-        terms = task(changed(skip=skip)).fusing(net, *pair)
+        terms = made(changed(skip=skip)).fusing(net, *pair)
         parts = [net.encode(x) for x in pair]
         given = {"none": None, "visible": pair[0], "sum": pair[0] + pair[1]}[skip]
         fused = net(pair, given)[0, 0].double().numpy()
@@ -163,35 +163,35 @@ def test_terms_of_phase_2(skip: str, arrays: list[np.ndarray], pair: tuple[Tenso
 
 
 def test_phases_and_their_parts() -> None:
-    one, two = ([t.parts for t in task().turns(step)] for step in (3, 4))
+    one, two = ([update.groups for update in made().updates(step)] for step in (3, 4))
     assert one == [("DIDF_Encoder.", "DIDF_Decoder.")]
     assert two == [("DIDF_Encoder.", "DIDF_Decoder.", "BaseFuseLayer.", "DetailFuseLayer.")]
-    assert [part.prefix for part in task().parts] == list(two[0])
+    assert [group.prefix for group in made().groups] == list(two[0])
 
 
 def test_phase_1_has_no_gradient_in_the_fusion_layers(pair: tuple[Tensor, Tensor]) -> None:
     net = network()
-    task().rebuilding(net, *pair)["loss"].backward()
+    made().rebuilding(net, *pair)["loss"].backward()
     learned = {name.split(".")[0] for name, p in net.named_parameters() if p.grad is not None}
     assert learned == {"DIDF_Encoder", "DIDF_Decoder"}
-    task().fusing(net, *pair)["loss"].backward()
+    made().fusing(net, *pair)["loss"].backward()
     assert all(p.grad.isfinite().all() for p in net.parameters())
 
 
 def test_black_images_have_a_finite_gradient() -> None:
     net, black = network(), torch.zeros(2, 1, 12, 12)
-    for loss in (task().rebuilding, task().fusing):
+    for loss in (made().rebuilding, made().fusing):
         loss(net, black, black)["loss"].backward()
     assert all(p.grad.isfinite().all() for p in net.parameters())
 
 
 def test_rates_are_halved_from_the_start_of_each_part() -> None:
-    encoder, _, base, detail = task().parts
+    encoder, _, base, detail = made().groups
     assert [encoder.rate(step) for step in range(6)] == [1, 1, 0.5, 0.5, 0.25, 0.25]
     assert [base.rate(step) for step in range(8)] == [1, 1, 1, 1, 1, 1, 0.5, 0.5]
     assert detail.rate(6) == 0.5
     assert encoder.rate(1000) == 0.01
-    assert {part.rate(1000) for part in task(changed(halve_steps=None)).parts} == {1.0}
+    assert {group.rate(1000) for group in made(changed(halve_steps=None)).groups} == {1.0}
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,9 @@ from tfsdiff.core.backend import CPU, Backend
 from tfsdiff.core.tensors import luminance
 from tfsdiff.diffusion import schedule
 from tfsdiff.methods.conditional.model import ConditionalDiffusion, Design, Stack
-from tfsdiff.methods.conditional.objective import Denoising, first_guess
+from tfsdiff.methods.conditional.objective import ConditionalExamples, Denoising, first_guess
 from tfsdiff.params import Diffusion, Sampling, Train, UNet
-from tfsdiff.training.pairs import ConditionalExamples
-from tfsdiff.training.recipe import Recipe
+from tfsdiff.training.log import Recipe
 
 PLAIN = Design(3, "none", 1, tiny.goal())
 FULL = Design(9, "sources", 4, tiny.goal(psf_mse=1.0, psf_ssim=0.2))

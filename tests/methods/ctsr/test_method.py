@@ -24,7 +24,7 @@ from tfsdiff.data.colour import grey
 from tfsdiff.methods.base import Examples, Recipe
 from tfsdiff.methods.ctsr.dictionary import normalised, read_dictionary
 from tfsdiff.methods.ctsr.method import CTSR, RELEASED, Settings, fuse_ctsr
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
 
 PLAIN = Settings(**RELEASED)
 SMALL = Settings(**RELEASED | {"atoms": 96, "sparsity": 8, "iterations": 3, "patches": 500})
@@ -46,7 +46,7 @@ def generators(count):
     return [torch.Generator() for _ in range(count)]
 
 
-class Notes(Silence):
+class Notes(NullLog):
     """A log that keeps everything, and can kill the training as it writes."""
 
     def __init__(self, die_at=None):
@@ -64,7 +64,7 @@ class Notes(Silence):
 def fitted(tmp_path, how=SMALL, train=None, log=None, seed=1):
     method = CTSR(how)
     recipe = Recipe(seed, tmp_path / "checkpoints")
-    method.fit(train or examples(), examples(1, seed=9), recipe, CPU, log or Silence())
+    method.fit(train or examples(), examples(1, seed=9), recipe, CPU, log or NullLog())
     return method
 
 

@@ -20,7 +20,7 @@ from tfsdiff.methods.ddfm.method import DDFM, SCHEDULE, images_of
 from tfsdiff.methods.ddfm.network import Architecture, GuidedUNet, network_without_weights
 from tfsdiff.methods.ddfm.prior import estimator
 from tfsdiff.methods.pairwise import slots
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
 
 CONF = Path(__file__).parents[3] / "workflow" / "conf" / "zoo" / "ddfm.yaml"
 NETWORK = {
@@ -143,7 +143,7 @@ def test_two_trainings_give_the_same_weights(
     states = []
     for name in "ab":
         made, data = build("ddfm", SETTINGS, None), examples(scale=2)
-        made.fit(data, data, replace(recipe, checkpoints=tmp_path / name), CPU, Silence())
+        made.fit(data, data, replace(recipe, checkpoints=tmp_path / name), CPU, NullLog())
         states.append(made.state()[0])
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
@@ -152,7 +152,7 @@ def test_is_stored_with_the_origin_of_its_prior(
     examples: Callable[..., Examples], recipe: Recipe, tmp_path: Path
 ) -> None:
     made, data = build("ddfm", SETTINGS, None), examples(scale=2)
-    made.fit(data, data, recipe, CPU, Silence())
+    made.fit(data, data, recipe, CPU, NullLog())
     save_method(tmp_path / "a", "ddfm", made)
     assert yaml.safe_load((tmp_path / "a" / "params.yaml").read_text())["prior"] == "own"
     loaded = load_method(tmp_path / "a", CPU)
@@ -301,7 +301,7 @@ def test_imported_weights_take_the_place_of_a_training(
     assert made.state()[1]["prior"] == "imported"
     data = examples(scale=2)
     with pytest.raises(InputError, match="train is null"):
-        imported.fit(data, data, recipe, CPU, Silence())
+        imported.fit(data, data, recipe, CPU, NullLog())
 
 
 def test_groups_are_taken_from_the_command_line(tmp_path: Path) -> None:

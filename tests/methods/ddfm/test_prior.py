@@ -6,9 +6,9 @@ import tiny
 from tfsdiff.core.backend import CPU
 from tfsdiff.diffusion.schedule import linear
 from tfsdiff.methods.ddfm import prior
-from tfsdiff.methods.ddfm.prior import Images, PriorJudge, PriorTask
+from tfsdiff.methods.ddfm.prior import Images, PriorEvaluator, PriorObjective
 from tfsdiff.params import Train
-from tfsdiff.training.job import lowest_loss
+from tfsdiff.training.objective import lowest_loss
 
 SCHEDULE = linear(1000, 1e-4, 2e-2)
 
@@ -30,21 +30,21 @@ def noise(count: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(i) for i in range(count)]
 
 
-def task(images: Tensor, multiple: int = 4, **changes: object) -> PriorTask:
+def objective(images: Tensor, multiple: int = 4, **changes: object) -> PriorObjective:
     settings = tiny.TRAIN.model_copy(update=changes)
     names = tuple(f"image {i}" for i in range(len(images)))
-    return PriorTask(Images(names, 2 * images - 1), SCHEDULE, settings, multiple, CPU)
+    return PriorObjective(Images(names, 2 * images - 1), SCHEDULE, settings, multiple, CPU)
 
 
 def test_loss_is_the_mean_squared_error_of_the_noise(images: Tensor) -> None:
-    made = task(images)
+    made = objective(images)
     x_0, eps, t = made.draw(torch.tensor([2, 5]), noise(2))
     got = made.loss(Constant(0.5), x_0, eps, t)
     assert got["loss"].item() == pytest.approx((eps - 0.5).square().mean().item(), rel=1e-5)
 
 
 def test_network_is_shown_the_noisy_image_and_its_step(images: Tensor) -> None:
-    made, seen = task(images), []
+    made, seen = objective(images), []
 
     def network(x: Tensor, t: Tensor) -> Tensor:
         seen.append((x, t))
@@ -59,7 +59,7 @@ def test_network_is_shown_the_noisy_image_and_its_step(images: Tensor) -> None:
 
 
 def test_steps_cover_the_whole_schedule(images: Tensor) -> None:
-    made = task(images)
+    made = objective(images)
     t = made.draw(torch.zeros(400, dtype=torch.long), noise(400))[2]
     assert t.min() < 20
     assert t.max() > 979
@@ -67,9 +67,9 @@ def test_steps_cover_the_whole_schedule(images: Tensor) -> None:
 
 
 def test_crops_and_padding(images: Tensor) -> None:
-    x_0, eps, _ = task(images, crop_pixels=12).draw(torch.tensor([0, 3]), noise(2))
+    x_0, eps, _ = objective(images, crop_pixels=12).draw(torch.tensor([0, 3]), noise(2))
     assert x_0.shape == eps.shape == (2, 3, 12, 12)
-    odd = task(images[..., :13, :], multiple=8, augment="none")
+    odd = objective(images[..., :13, :], multiple=8, augment="none")
     x_0 = odd.draw(torch.tensor([1]), noise(1))[0]
     assert x_0.shape == (1, 3, 16, 16)
     assert torch.equal(x_0[0, :, :13], 2 * images[1, :, :13] - 1)
@@ -77,17 +77,17 @@ def test_crops_and_padding(images: Tensor) -> None:
 
 
 def test_an_example_does_not_depend_on_its_batch(images: Tensor) -> None:
-    made = task(images, crop_pixels=12)
+    made = objective(images, crop_pixels=12)
     both = made.draw(torch.tensor([4, 2]), noise(2))
     one = made.draw(torch.tensor([2]), noise(2)[1:])
     assert all(torch.equal(a[1:], b) for a, b in zip(both, one, strict=True))
 
 
-def test_judge_uses_the_same_noise_every_time(images: Tensor) -> None:
-    judge = PriorJudge(task(images, batch=4, validation_images=3), seed=7)
+def test_evaluator_uses_the_same_noise_every_time(images: Tensor) -> None:
+    evaluator = PriorEvaluator(objective(images, batch=4, validation_images=3), seed=7)
     network = Constant()
-    numbers, grid = judge(network)
-    again, same = judge(network)
+    numbers, grid = evaluator(network)
+    again, same = evaluator(network)
     assert numbers == again
     assert torch.equal(grid, same)
     assert numbers["loss"] == pytest.approx(1, abs=0.05)  # of noise itself
@@ -96,9 +96,9 @@ def test_judge_uses_the_same_noise_every_time(images: Tensor) -> None:
     assert lowest_loss({"loss": 2.0}) < lowest_loss({"loss": 1.0})
 
 
-def test_judge_draws_by_few_evaluations(images: Tensor) -> None:
+def test_evaluator_draws_by_few_evaluations(images: Tensor) -> None:
     network = Constant()
-    PriorJudge(task(images, validation_evaluations=3, validation_images=1), 7)(network)
+    PriorEvaluator(objective(images, validation_evaluations=3, validation_images=1), 7)(network)
     assert network.steps[-3:] == [999, 500, 0]
 
 
@@ -118,8 +118,8 @@ def test_wrong_images_are_refused(shape: tuple[int, ...]) -> None:
         Images(("a", "b"), torch.zeros(shape))
 
 
-def test_task_names_its_images_and_is_one_part(images: Tensor, train: Train) -> None:
-    made = task(images)
+def test_objective_names_its_images_and_is_one_group(images: Tensor, train: Train) -> None:
+    made = objective(images)
     assert made.names[1] == "image 1"
-    assert [part.prefix for part in made.parts] == [""]
-    assert [turn.loss for turn in made.turns(3)] == [made.loss]
+    assert [group.prefix for group in made.groups] == [""]
+    assert [update.loss for update in made.updates(3)] == [made.loss]

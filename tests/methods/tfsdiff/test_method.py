@@ -11,7 +11,7 @@ from tfsdiff.methods import build
 from tfsdiff.methods.base import Examples, Recipe
 from tfsdiff.methods.conditional import network
 from tfsdiff.params import Sampling
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
 
 PAPER = tiny.TFSDIFF | {"psf_weight": 2.0, "psf_ssim": 0.5}
 
@@ -82,7 +82,7 @@ def test_odd_sizes_and_batches(
 ) -> None:
     method = build("tfsdiff", PAPER, 3, sampling)
     data = examples(scale=3, pixels=21)
-    method.fit(data, data, brief, CPU, Silence())
+    method.fit(data, data, brief, CPU, NullLog())
     fused = method.fuse(data.low, generators(4))
     assert fused.shape == (4, 3, 21, 21)
     alone = Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1)
@@ -98,7 +98,7 @@ def test_restoring_draws_no_first_weights(
 ) -> None:
     """They take seconds for the published network, and would be overwritten at once."""
     method, data = build("tfsdiff", PAPER, 2, sampling), examples(scale=2)
-    method.fit(data, data, brief, CPU, Silence())
+    method.fit(data, data, brief, CPU, NullLog())
     drawn = []
     monkeypatch.setattr(network, "initialise", lambda *given: drawn.append(given))
     other = build("tfsdiff", PAPER, 2, sampling)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 import tiny
 from tfsdiff.core.backend import CPU
+from tfsdiff.methods.pair_objective import GreyPairs
 from tfsdiff.methods.tgfuse.network import Generator
 from tfsdiff.methods.tgfuse.objective import (
     Adversarial,
@@ -16,7 +17,6 @@ from tfsdiff.methods.tgfuse.objective import (
     selected_similarity,
     statistics_kept,
 )
-from tfsdiff.training.fusion import GreyPairs
 
 PAPER = Rules("paper", "split", weight=0.1, margin=0.5, rate=0.5, discriminators=True, multiple=16)
 
@@ -28,7 +28,7 @@ def changed(**changes: object) -> Rules:
 OFFICIAL = changed(game="official", ties="zero", rate=1.0)
 
 
-def task(rules: Rules = PAPER, pixels: int = 16, crop: int | None = None) -> Adversarial:
+def objective(rules: Rules = PAPER, pixels: int = 16, crop: int | None = None) -> Adversarial:
     images = torch.rand(2, 3, 1, pixels, pixels, generator=torch.Generator().manual_seed(0))
     settings = tiny.TRAIN.model_copy(update={"crop_pixels": crop, "augment": "none"})
     return Adversarial(GreyPairs(tuple("abc"), *images), settings, CPU, rules)
@@ -111,33 +111,33 @@ def test_distance_has_no_unit(rng: torch.Generator) -> None:
 
 
 def test_paper_plays_two_turns() -> None:
-    turns = task().turns(0)
-    assert [turn.parts for turn in turns] == [("generator.",), ("visible.", "other.")]
-    assert [part.prefix for part in task().parts] == ["generator.", "visible.", "other."]
-    assert [part.rate(7) for part in task().parts] == [1, 0.5, 0.5]
+    updates = objective().updates(0)
+    assert [update.groups for update in updates] == [("generator.",), ("visible.", "other.")]
+    assert [group.prefix for group in objective().groups] == ["generator.", "visible.", "other."]
+    assert [group.rate(7) for group in objective().groups] == [1, 0.5, 0.5]
 
 
 def test_released_training_plays_three_turns() -> None:
-    turns = task(OFFICIAL).turns(0)
-    assert [turn.parts for turn in turns] == [("generator.",), ("visible.",), ("other.",)]
-    alone = task(changed(game="official", discriminators=False))
-    assert [part.prefix for part in alone.parts] == ["generator."]
-    assert len(alone.turns(0)) == 1
+    updates = objective(OFFICIAL).updates(0)
+    assert [update.groups for update in updates] == [("generator.",), ("visible.",), ("other.",)]
+    alone = objective(changed(game="official", discriminators=False))
+    assert [group.prefix for group in alone.groups] == ["generator."]
+    assert len(alone.updates(0)) == 1
 
 
 @pytest.mark.parametrize("rules", [changed(margin=1.0), OFFICIAL], ids=["paper", "official"])
 def test_a_turn_moves_its_players_alone(rules: Rules) -> None:
-    the, network = task(rules), players()
-    for turn in the.turns(0):
-        only(network, turn.parts)
-        loss = turn.loss(network, *given(the))["loss"]
-        assert touched(network, loss) == {part.strip(".") for part in turn.parts}
+    the, network = objective(rules), players()
+    for update in the.updates(0):
+        only(network, update.groups)
+        loss = update.loss(network, *given(the))["loss"]
+        assert touched(network, loss) == {prefix.strip(".") for prefix in update.groups}
 
 
 def test_generator_hears_of_the_discriminators_in_the_paper_alone() -> None:
     gradients = []
     for game, weight in (("paper", 1.0), ("paper", 0.0), ("official", 1.0)):
-        the, network = task(changed(game=game, weight=weight)), players()
+        the, network = objective(changed(game=game, weight=weight)), players()
         terms = the.fusing(network, *given(the))
         terms["loss"].backward()
         gradients.append(network.generator.conv_out.conv2d.weight.grad)
@@ -148,13 +148,13 @@ def test_generator_hears_of_the_discriminators_in_the_paper_alone() -> None:
 
 def test_players_oppose_each_other() -> None:
     """What the generator does brings the distances down, what the discriminators do, up."""
-    the = task(changed(weight=100.0, margin=1.0))
+    the = objective(changed(weight=100.0, margin=1.0))
     inputs, moves = given(the), []
-    for turn in the.turns(0):
+    for update in the.updates(0):
         network = players().eval()
-        only(network, turn.parts)
+        only(network, update.groups)
         before = the.fusing(network, *inputs)
-        turn.loss(network, *inputs)["loss"].backward()
+        update.loss(network, *inputs)["loss"].backward()
         learning = [p for p in network.parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm([p.grad for p in learning])
         with torch.no_grad():
@@ -167,14 +167,14 @@ def test_players_oppose_each_other() -> None:
 
 
 def test_a_content_discriminator_rests() -> None:
-    the, network = task(changed(margin=0.0)), players()
+    the, network = objective(changed(margin=0.0)), players()
     terms = the.telling_apart(network, *given(the))
     assert terms["loss"] == 0
     assert touched(network, terms["loss"]) == set()
 
 
 def test_released_discriminators_minimise_the_distance() -> None:
-    the, network = task(OFFICIAL), players()
+    the, network = objective(OFFICIAL), players()
     with torch.no_grad():
         fused = the.fuse(network, *given(the))
         features = [network.visible(255 * x) for x in (fused, the.pairs.visible)]
@@ -185,9 +185,9 @@ def test_released_discriminators_minimise_the_distance() -> None:
 
 @pytest.mark.parametrize(("rules", "count"), [(PAPER, 1), (OFFICIAL, 3)])
 def test_statistics_are_updated_once_or_as_released(rules: Rules, count: int) -> None:
-    the, network = task(rules), players().train()
-    for turn in the.turns(0):
-        turn.loss(network, *given(the))
+    the, network = objective(rules), players().train()
+    for update in the.updates(0):
+        update.loss(network, *given(the))
     assert network.generator.en0.res.bn1.num_batches_tracked == count
 
 
@@ -203,7 +203,7 @@ def test_kept_statistics_use_those_of_the_batch() -> None:
 
 @pytest.mark.parametrize("sides", [(16, 16), (13, 22)])
 def test_fuses_any_size(sides: tuple[int, int], rng: torch.Generator) -> None:
-    the, network = task(), players(None).eval()
+    the, network = objective(), players(None).eval()
     visible, other = torch.rand(2, 2, 1, *sides, generator=rng)
     with torch.no_grad():
         fused = the.fuse(network, visible, other)

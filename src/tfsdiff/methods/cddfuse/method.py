@@ -20,9 +20,9 @@ from tfsdiff.methods.base import Imported
 from tfsdiff.methods.cddfuse import network as nets
 from tfsdiff.methods.cddfuse.network import Skip, skip_image
 from tfsdiff.methods.cddfuse.objective import Decomposition, PhaseOneSkip, Plan, Similarity
+from tfsdiff.methods.pair_objective import GreyPairs
 from tfsdiff.methods.pairwise import Learned, LearnedPairwise, Three, stretched
 from tfsdiff.params import Count, Section
-from tfsdiff.training.fusion import GreyPairs
 
 PARTS = ("DIDF_Encoder", "DIDF_Decoder", "BaseFuseLayer", "DetailFuseLayer")  # of a checkpoint
 BLOCK = "DIDF_Encoder.encoder_level1."
@@ -95,7 +95,7 @@ class CDDFuse(LearnedPairwise):
         s = self.settings
         return nets.CDDFuse(s.width, s.heads, s.blocks)
 
-    def task(self, pairs: GreyPairs, backend: Backend) -> Decomposition:
+    def objective(self, pairs: GreyPairs, backend: Backend) -> Decomposition:
         """Phase I, then phase II."""
         s = self.settings
         plan = Plan(

@@ -14,11 +14,10 @@ from torch import Tensor
 
 from tfsdiff.core.backend import Backend
 from tfsdiff.methods.cddfuse.network import CDDFuse, Features, Skip, skip_image
-from tfsdiff.metrics.ssim import TAPS
+from tfsdiff.methods.pair_objective import GreyPairs, PairObjective
+from tfsdiff.metrics.ssim import TAPS, similarity_map
 from tfsdiff.params import Train
-from tfsdiff.training.fusion import FusionTask, GreyPairs
-from tfsdiff.training.job import Part, Turn
-from tfsdiff.training.losses import similarity_map
+from tfsdiff.training.objective import ParamGroup, Update
 
 Similarity = Literal["official", "paper"]
 PhaseOneSkip = Literal["own", "none"]
@@ -66,28 +65,28 @@ class Plan:
         return max(0.5 ** (max(step - start, 0) // self.halve_steps), LOWEST_RATE)
 
 
-class Decomposition(FusionTask):
+class Decomposition(PairObjective):
     """Phase I rebuilds each image from its own features, phase II fuses.
 
     Args:
-        pairs, settings, backend: see `FusionTask`.
+        pairs, settings, backend: see `PairObjective`.
         plan: of the two phases.
     """
 
     def __init__(self, pairs: GreyPairs, settings: Train, backend: Backend, plan: Plan) -> None:
         super().__init__(pairs, settings, backend)
         self.plan = plan
-        self.parts = tuple(
-            Part(prefix, lambda step, start=start: plan.rate(step, start))
+        self.groups = tuple(
+            ParamGroup(prefix, lambda step, start=start: plan.rate(step, start))
             for prefixes, start in ((TRANSLATORS, 0), (LAYERS, plan.phase_1_steps))
             for prefix in prefixes
         )
 
-    def turns(self, step: int) -> Sequence[Turn]:
+    def updates(self, step: int) -> Sequence[Update]:
         """One update: of encoder and decoder in phase I, of all in phase II."""
         if step < self.plan.phase_1_steps:
-            return (Turn(self.rebuilding, TRANSLATORS),)
-        return (Turn(self.fusing, TRANSLATORS + LAYERS),)
+            return (Update(self.rebuilding, TRANSLATORS),)
+        return (Update(self.fusing, TRANSLATORS + LAYERS),)
 
     def cut(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Cut a random crop (2, h, w), of contrast in both, from the images (2, H, W) of a pair."""

@@ -13,13 +13,15 @@ from tfsdiff.metrics.error import psnr
 from tfsdiff.metrics.ssim import ssim
 from tfsdiff.metrics.windows import PEAK
 from tfsdiff.params import Sampling
+from tfsdiff.training.evaluate import mean_losses, sheet
+from tfsdiff.training.loader import evenly
 
 Draw = Callable[[nn.Module, Tensor, Sequence[torch.Generator], Sampling], Tensor]
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Judges a network: see `tfsdiff.training.loop.Judge`. The same noise at every call.
+    """Judges a network: see `tfsdiff.training.loop.Evaluator`. The same noise at every call.
 
     Attributes:
         task: denoising of the validation examples.
@@ -40,25 +42,19 @@ class Validation:
             these images as a grid (3, H, W) in [0, 1]: a line each, its conditions, what was drawn,
             what was wanted.
         """
-        examples, settings = self.task.examples, self.task.settings
-        sums: dict[str, float] = {}
-        for part in torch.arange(len(examples)).split(settings.batch):
-            noise = [generator(self.seed, "validation", int(i)) for i in part]
-            drawn = (x.to(self.task.backend.device) for x in self.task.draw(part, noise))
-            for name, value in self.task.loss(network, *drawn).items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(part)
-        values = {name: total / len(examples) for name, total in sums.items()}
+        task = self.task
+        values = mean_losses(network, task, task.settings, task.backend, self.seed)
         images, wanted, condition = self._images(network)
         levels = [(PEAK * x.double()).round() for x in (images, wanted)]
         values |= {"psnr": psnr(*levels).mean().item(), "ssim": ssim(*levels).mean().item()}
         lines = torch.cat([condition, images[:, None], wanted[:, None]], 1)  # (N, columns, 3, H, W)
-        grid = torch.cat([torch.cat(list(line), -1) for line in lines], -2)
-        return values, grid
+        return values, sheet(lines)
 
     def _images(self, network: nn.Module) -> tuple[Tensor, Tensor, Tensor]:
         """Drawn and wanted images (N, 3, H, W) and conditions (N, n, 3, H, W), all in [0, 1]."""
         settings = self.task.settings
-        shown = self.task.examples.take(settings.validation_images)
+        examples = self.task.examples
+        shown = evenly(settings.validation_images, len(examples))
         how = Sampling(
             sampler="ddim",
             evaluations=settings.validation_evaluations,
@@ -67,8 +63,8 @@ class Validation:
         )
         drawn = [
             self.draw(network, condition[None], [generator(self.seed, "draw", i)], how).cpu()
-            for i, condition in enumerate(shown.condition)
+            for i, condition in enumerate(examples.condition[shown])
         ]
-        condition = shown.condition.unflatten(1, (-1, IMAGE_CHANNELS))
-        images = (torch.cat(drawn), shown.target, condition)
+        condition = examples.condition[shown].unflatten(1, (-1, IMAGE_CHANNELS))
+        images = (torch.cat(drawn), examples.target[shown], condition)
         return tuple(((x + 1) / 2).clamp(0, 1) for x in images)

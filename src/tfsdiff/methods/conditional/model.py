@@ -10,6 +10,7 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
 from tfsdiff.diffusion import parametrisation, schedule
+from tfsdiff.diffusion.padding import pad_to_multiple
 from tfsdiff.diffusion.samplers import SAMPLERS
 from tfsdiff.methods.conditional.evaluator import Validation
 from tfsdiff.methods.conditional.network import (
@@ -19,13 +20,18 @@ from tfsdiff.methods.conditional.network import (
     network_without_weights,
     new_network,
 )
-from tfsdiff.methods.conditional.objective import Denoising, Goal, first_guess
+from tfsdiff.methods.conditional.objective import (
+    ConditionalExamples,
+    Denoising,
+    Goal,
+    first_guess,
+)
 from tfsdiff.methods.conditional.unet import multiple
 from tfsdiff.params import Diffusion, Sampling, UNet
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
-from tfsdiff.training.loop import Job, train
-from tfsdiff.training.pairs import ConditionalExamples, check_crop, pad_to_multiple
-from tfsdiff.training.recipe import Log, Recipe
+from tfsdiff.training.loader import check_crop
+from tfsdiff.training.log import Log, Recipe
+from tfsdiff.training.loop import Training, train
 
 
 @dataclass(frozen=True)
@@ -78,20 +84,20 @@ class ConditionalDiffusion:
         title: str,
         examples: Stack,
         unseen: Stack,
-        grid: int,
+        scale: int,
         recipe: Recipe,
         backend: Backend,
         log: Log,
     ) -> None:
         """Learn to draw the targets of `examples`; judged on `unseen` at validation steps."""
-        parts = [self._examples(stack, grid) for stack in (examples, unseen)]
+        parts = [self._examples(stack, scale) for stack in (examples, unseen)]
         check_crop(recipe.train, multiple(self.unet), parts[0].pixels)
         goal = self.design.goal
         task, exam = (Denoising(x, goal, self.schedule, recipe.train, backend) for x in parts)
         identity = [asdict(self.design), recipe.values(), title]
         tensors = [x for part in parts for x in (part.condition, part.target)]
         self.backend = backend
-        job = Job(
+        training = Training(
             title,
             backend.place(self.network),
             task,
@@ -102,12 +108,12 @@ class ConditionalDiffusion:
             log,
             backend,
         )
-        self.network = train(job)
+        self.network = train(training)
 
-    def _examples(self, stack: Stack, grid: int) -> ConditionalExamples:
+    def _examples(self, stack: Stack, scale: int) -> ConditionalExamples:
         step = multiple(self.unet)
         padded = (pad_to_multiple(2 * x - 1, step) for x in (stack.condition, stack.target))
-        return ConditionalExamples(stack.names, *padded, grid)
+        return ConditionalExamples(stack.names, *padded, scale)
 
     def sample(
         self, condition: Tensor, generators: Sequence[torch.Generator], sampling: Sampling

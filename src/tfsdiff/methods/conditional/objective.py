@@ -14,9 +14,9 @@ from tfsdiff.diffusion import parametrisation
 from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.methods.conditional.network import IMAGE_CHANNELS
 from tfsdiff.params import Prediction, Train
-from tfsdiff.training.job import OneLoss
+from tfsdiff.training.loader import crop
 from tfsdiff.training.losses import Levels, Norm, noise_objective, psf_terms, released_structure
-from tfsdiff.training.pairs import ConditionalExamples
+from tfsdiff.training.objective import Objective
 
 Base = Literal["maximum", "mean"]
 Process = Literal["diffusion", "regression"]
@@ -59,8 +59,58 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Denoising(OneLoss):
-    """The task of the training loop: see `tfsdiff.training.loop.Task`.
+class ConditionalExamples:
+    """Examples of a conditional diffusion, in [-1, 1].
+
+    Attributes:
+        names: what to call the examples in errors.
+        condition: (N, C, H, W).
+        target: (N, 3, H, W).
+        scale: of the enlargement, see `crop`.
+    """
+
+    names: tuple[str, ...]
+    condition: Tensor
+    target: Tensor
+    scale: int
+
+    def __post_init__(self) -> None:
+        same = len(self.names) == len(self.condition) == len(self.target)
+        if not same or self.condition.shape[-2:] != self.target.shape[-2:]:
+            shapes = f"{tuple(self.condition.shape)} and {tuple(self.target.shape)}"
+            raise ValueError(f"names, conditions and targets do not fit: {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.target.shape[-2], self.target.shape[-1]
+
+    def draw(
+        self, indices: Tensor, settings: Train, generators: Sequence[torch.Generator]
+    ) -> tuple[Tensor, Tensor]:
+        """Cut the same random crop from condition and target, and turn both alike.
+
+        Args:
+            indices: (B,) examples.
+            settings: size of the crops, and how to augment.
+            generators: one an example.
+
+        Returns:
+            (B, C, h, w) and (B, 3, h, w); whole images where `settings.crop_pixels` is None.
+        """
+        crops = [
+            crop(torch.cat([self.condition[i], self.target[i]]), settings, self.scale, generator)
+            for i, generator in zip(indices.tolist(), generators, strict=True)
+        ]
+        return tuple(torch.stack(crops).split([self.condition.shape[1], 3], dim=1))
+
+
+@dataclass(frozen=True)
+class Denoising(Objective):
+    """The objective of the training loop.
 
     Attributes:
         examples: what to learn from.
@@ -73,6 +123,11 @@ class Denoising(OneLoss):
     schedule: Schedule
     settings: Train
     backend: Backend
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the examples."""
+        return self.examples.names
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         """Random crops at random noise levels, one generator an example.

@@ -16,16 +16,17 @@ from torch import Tensor
 
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
+from tfsdiff.diffusion.padding import pad_to_multiple
 from tfsdiff.diffusion.schedule import linear
 from tfsdiff.methods import checkpoints
 from tfsdiff.methods.base import Examples, Imported, Recipe
 from tfsdiff.methods.ddfm import em, prior
 from tfsdiff.methods.ddfm.em import Chain, Mode, Rule
 from tfsdiff.methods.ddfm.network import Architecture, GuidedUNet, multiple, network_without_weights
-from tfsdiff.methods.ddfm.prior import Images, PriorJudge, PriorTask
+from tfsdiff.methods.ddfm.prior import Images, PriorEvaluator, PriorObjective
 from tfsdiff.methods.pairwise import Arrangement, Lesson, Networked, stretched
 from tfsdiff.params import Section, Train, validate
-from tfsdiff.training.pairs import check_crop, pad_to_multiple
+from tfsdiff.training.loader import check_crop
 
 STEPS = 1000  # T; with the schedule it belongs to the weights, which leave no trace of it
 SCHEDULE = linear(STEPS, 1e-4, 2e-2)
@@ -109,15 +110,15 @@ class DDFM(Networked):
         s = self.settings
         check_crop(s.train, 1, tuple(train.high.sources.shape[-2:]))
         learned, unseen = (
-            PriorTask(images_of(x), SCHEDULE, s.train, multiple(s.network), backend)
+            PriorObjective(images_of(x), SCHEDULE, s.train, multiple(s.network), backend)
             for x in (train, validation)
         )
         sections = [part.model_dump(mode="json") for part in (s.network, s.train)]
         return Lesson(
             learned,
-            PriorJudge(unseen, recipe.seed),
+            PriorEvaluator(unseen, recipe.seed),
             [type(self).__name__, sections, self.values(recipe)],
-            [task.examples.images for task in (learned, unseen)],
+            [objective.examples.images for objective in (learned, unseen)],
         )
 
     def values(self, recipe: Recipe) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Learning an unconditional diffusion of RGB images: examples, task, judge, and its estimates."""
+"""Learning an unconditional diffusion of RGB images, and its estimates of x_0."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ from torch import Tensor, nn
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
 from tfsdiff.diffusion import parametrisation
+from tfsdiff.diffusion.padding import pad_to_multiple
 from tfsdiff.diffusion.samplers import ddim
 from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.methods.ddfm.em import Estimate, respaced
 from tfsdiff.params import Train
-from tfsdiff.training.job import OneLoss
-from tfsdiff.training.pairs import crop, pad_to_multiple
+from tfsdiff.training.evaluate import mean_losses, sheet
+from tfsdiff.training.loader import crop
+from tfsdiff.training.objective import Objective
 
 RGB = 3
 
@@ -40,8 +42,8 @@ class Images:
 
 
 @dataclass(frozen=True)
-class PriorTask(OneLoss):
-    """The task of the training loop: the noise of an image at a random step (Ho et al. 2020).
+class PriorObjective(Objective):
+    """The objective of the training loop: the noise of an image at a random step (Ho et al. 2020).
 
     Attributes:
         examples: what to learn from.
@@ -56,6 +58,11 @@ class PriorTask(OneLoss):
     settings: Train
     multiple: int
     backend: Backend
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images."""
+        return self.examples.names
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         """Random crops, one generator an example.
@@ -79,48 +86,45 @@ class PriorTask(OneLoss):
 
 
 @dataclass(frozen=True)
-class PriorJudge:
-    """Judges a prior by its loss on images that it does not learn from; see `Job.judge`.
+class PriorEvaluator:
+    """Evaluates a prior by its loss on images that it does not learn from.
 
     Attributes:
-        task: of these images.
+        objective: of these images.
         seed: of crops, steps and noise: the same at every call.
     """
 
-    task: PriorTask
+    objective: PriorObjective
     seed: int
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
-        """Judge `network`.
+        """Evaluate `network`.
 
         Returns:
             Mean "loss" over all images; and some images drawn, in a row (3, h, n w) in [0, 1].
         """
-        task, total = self.task, 0.0
-        for part in torch.arange(len(task.examples)).split(task.settings.batch):
-            noise = [generator(self.seed, "validation", int(i)) for i in part]
-            inputs = (x.to(task.backend.device) for x in task.draw(part, noise))
-            total += task.loss(network, *inputs)["loss"].item() * len(part)
-        return {"loss": total / len(task.examples)}, self._grid(network)
+        objective = self.objective
+        losses = mean_losses(network, objective, objective.settings, objective.backend, self.seed)
+        return losses, self._sheet(network)
 
-    def _grid(self, network: nn.Module) -> Tensor:
-        task, settings = self.task, self.task.settings
-        evaluations = min(settings.validation_evaluations, task.schedule.T)
-        steps = respaced(task.schedule, evaluations)
-        estimate = estimator(network, task.schedule, task.backend)
-        side = task.draw(torch.tensor([0]), [generator(self.seed, "validation", 0)])[0].shape[1:]
+    def _sheet(self, network: nn.Module) -> Tensor:
+        objective, settings = self.objective, self.objective.settings
+        evaluations = min(settings.validation_evaluations, objective.schedule.T)
+        steps = respaced(objective.schedule, evaluations)
+        estimate = estimator(network, objective.schedule, objective.backend)
+        first = objective.draw(torch.tensor([0]), [generator(self.seed, "validation", 0)])[0]
         drawn = [
             ddim(
                 lambda x, g: estimate(x, steps[g]),
-                side,
+                first.shape[1:],
                 [*steps, 1.0],
                 [generator(self.seed, "draw", i)],
-                task.backend.device,
+                objective.backend.device,
             )
             for i in range(settings.validation_images)
         ]
-        return torch.cat([((x[0].cpu() + 1) / 2).clamp(0, 1) for x in drawn], -1)
+        return sheet([[((x[0].cpu() + 1) / 2).clamp(0, 1) for x in drawn]])
 
 
 def estimator(network: nn.Module, schedule: Schedule, backend: Backend) -> Estimate:

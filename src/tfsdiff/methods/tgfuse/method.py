@@ -16,6 +16,7 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
 from tfsdiff.methods import checkpoints
 from tfsdiff.methods.base import Imported
+from tfsdiff.methods.pair_objective import GreyPairs
 from tfsdiff.methods.pairwise import Learned, LearnedPairwise
 from tfsdiff.methods.tgfuse import vgg
 from tfsdiff.methods.tgfuse.network import Generator, greyed, multiple_of, reflected
@@ -23,7 +24,6 @@ from tfsdiff.methods.tgfuse.objective import Adversarial, Game, Players, Rules, 
 from tfsdiff.metrics.windows import PEAK
 from tfsdiff.params import Count, Fraction, Section
 from tfsdiff.pretrained import TORCHVISION
-from tfsdiff.training.fusion import GreyPairs
 
 GREY = 128.0  # what the released code continues images with (T7)
 NONE, RANDOM = "none", "random"
@@ -125,7 +125,7 @@ class TGFuse(LearnedPairwise):
             players.other.take(tensors)
         return players
 
-    def task(self, pairs: GreyPairs, backend: Backend) -> Adversarial:
+    def objective(self, pairs: GreyPairs, backend: Backend) -> Adversarial:
         """The game that the settings describe."""
         s = self.settings
         rules = Rules(

@@ -16,14 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfsdiff.core.backend import Backend
+from tfsdiff.methods.pair_objective import GreyPairs, PairObjective
 from tfsdiff.methods.tgfuse.network import Generator, reflected
 from tfsdiff.methods.tgfuse.vgg import VGG, Depth
-from tfsdiff.metrics.ssim import SIGMA, TAPS
+from tfsdiff.metrics.ssim import SIGMA, TAPS, similarity_map
 from tfsdiff.metrics.windows import PEAK, gaussian, windowed_mean
 from tfsdiff.params import Train
-from tfsdiff.training.fusion import FusionTask, GreyPairs
-from tfsdiff.training.job import Part, Turn
-from tfsdiff.training.losses import similarity_map
+from tfsdiff.training.objective import ParamGroup, Update
 
 Game = Literal["paper", "official"]
 Ties = Literal["split", "zero"]
@@ -81,11 +80,11 @@ class Rules:
     multiple: int
 
 
-class Adversarial(FusionTask):
+class Adversarial(PairObjective):
     """A generator, and discriminators which tell its images from those that it fused.
 
     Args:
-        pairs, settings, backend: see `FusionTask`.
+        pairs, settings, backend: see `PairObjective`.
         rules: of the game.
     """
 
@@ -93,21 +92,21 @@ class Adversarial(FusionTask):
         super().__init__(pairs, settings, backend)
         self.rules = rules
         slots = DEPTHS if rules.discriminators else ()
-        self.parts = (
-            Part("generator."),
-            *(Part(f"{slot}.", lambda step: rules.rate) for slot in slots),
+        self.groups = (
+            ParamGroup("generator."),
+            *(ParamGroup(f"{slot}.", lambda step: rules.rate) for slot in slots),
         )
 
-    def turns(self, step: int) -> Sequence[Turn]:
+    def updates(self, step: int) -> Sequence[Update]:
         """The generator, then the discriminators: together, or one by one as released."""
-        generator = Turn(self.fusing, ("generator.",))
+        generator = Update(self.fusing, ("generator.",))
         if not self.rules.discriminators:
             return (generator,)
         if self.rules.game == "paper":
-            parts = tuple(f"{slot}." for slot in DEPTHS)
-            return generator, Turn(self.telling_apart, parts, "discriminators")
+            groups = tuple(f"{slot}." for slot in DEPTHS)
+            return generator, Update(self.telling_apart, groups, "discriminators")
         return generator, *(
-            Turn(partial(self.approaching, slot), (f"{slot}.",), slot) for slot in DEPTHS
+            Update(partial(self.approaching, slot), (f"{slot}.",), slot) for slot in DEPTHS
         )
 
     def fuse(self, network: nn.Module, visible: Tensor, other: Tensor) -> Tensor:

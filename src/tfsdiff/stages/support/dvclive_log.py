@@ -15,7 +15,7 @@ from tfsdiff.data.images import to_8bit
 
 
 class LiveLog:
-    """A `tfsdiff.training.recipe.Log` that keeps numbers and pictures in `folder`.
+    """A `tfsdiff.training.log.Log` that keeps numbers and pictures in `folder`.
 
     Attributes:
         folder: of metrics.json (last values), plots/metrics (a table a value) and plots/images (the

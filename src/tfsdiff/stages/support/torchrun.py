@@ -3,7 +3,7 @@
 import os
 import sys
 
-from tfsdiff.training.workers import launched
+from tfsdiff.training.parallel import launched
 
 
 def relaunch(processes: int) -> None:

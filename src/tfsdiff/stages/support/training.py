@@ -12,7 +12,7 @@ from tfsdiff.data.split import Part
 from tfsdiff.methods.base import Examples, Method, Recipe
 from tfsdiff.params import Compute
 from tfsdiff.stages.support.dvclive_log import LiveLog
-from tfsdiff.training.recipe import Silence
+from tfsdiff.training.log import NullLog
 
 
 def fit_and_save(
@@ -32,7 +32,7 @@ def fit_and_save(
     `recipe` are deleted. A member that learns nothing reads no examples.
     """
     first = os.environ.get("RANK", "0") == "0"
-    with LiveLog(live, speeds) if first else contextlib.nullcontext(Silence()) as log:
+    with LiveLog(live, speeds) if first else contextlib.nullcontext(NullLog()) as log:
         if weights is not None:
             methods.take_weights(member, weights, backend.make(compute))
         elif member.learned:

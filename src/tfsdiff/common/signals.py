@@ -1,4 +1,4 @@
-"""Ending at a moment of our choice when the system asks the process to end."""
+"""Ending after the step in hand when the system asks to end; no number depends on it."""
 
 import contextlib
 import signal

@@ -2,19 +2,19 @@ import pytest
 import torch
 
 from tfsdiff.params import Train
-from tfsdiff.training import optimiser
-from tfsdiff.training.average import Average
+from tfsdiff.training import optim
+from tfsdiff.training.optim import Average
 
 
 def test_learning_rate_warms_up_and_decays(train: Train) -> None:
     settings = train.model_copy(update={"steps": 100, "warmup_steps": 9, "learning_rate": 1.0})
-    rates = [optimiser.learning_rate(step, settings) for step in range(100)]
+    rates = [optim.learning_rate(step, settings) for step in range(100)]
     assert rates[:10] == pytest.approx([(i + 1) / 10 for i in range(10)])
     assert max(rates) == rates[9] == 1
     assert rates[9:] == sorted(rates[9:], reverse=True)
     assert 0 < rates[-1] < 0.001
     constant = settings.model_copy(update={"decay": "constant"})
-    assert optimiser.learning_rate(99, constant) == 1
+    assert optim.learning_rate(99, constant) == 1
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
@@ -24,7 +24,7 @@ def test_optimiser_state_round_trip(kind: str, train: Train) -> None:
     def made() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
         network = torch.nn.Conv2d(5, 4, 3).to(memory_format=torch.channels_last)
         settings = train.model_copy(update={"optimiser": kind})
-        return network, optimiser.make([list(network.parameters())], settings)
+        return network, optim.make([list(network.parameters())], settings)
 
     def update(network: torch.nn.Module, by: torch.optim.Optimizer, x: torch.Tensor) -> None:
         by.zero_grad()
@@ -36,8 +36,8 @@ def test_optimiser_state_round_trip(kind: str, train: Train) -> None:
     update(first, by_first, xs[0])
     second, by_second = made()
     second.load_state_dict(first.state_dict())
-    tensors = {k: v.clone().contiguous() for k, v in optimiser.state_tensors(by_first).items()}
-    optimiser.restore_tensors(by_second, tensors)
+    tensors = {k: v.clone().contiguous() for k, v in optim.state_tensors(by_first).items()}
+    optim.restore_tensors(by_second, tensors)
     for x in xs[1:]:
         update(first, by_first, x)
         update(second, by_second, x)

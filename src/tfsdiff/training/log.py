@@ -1,4 +1,4 @@
-"""What a training is told: the common recipe, and where its numbers go."""
+"""Where the numbers of a training go, and the recipe that it follows."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,13 @@ class Log(Protocol):
         """Note `values` after training step `step`; at every resumption all of them come again."""
 
     def samples(self, images: Tensor) -> None:
-        """Take the grid (3, H, W) in [0, 1] of validation samples, in place of the last one."""
+        """Take the sheet (3, H, W) in [0, 1] of validation images, in place of the last one."""
 
     def speed(self, step: int, images_per_second: float) -> None:
         """Note how fast the steps up to `step` were; differs from run to run."""
 
 
-class Silence:
+class NullLog:
     """A log that keeps nothing."""
 
     def values(self, step: int, values: dict[str, float]) -> None:
@@ -37,13 +37,13 @@ class Silence:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train: what does not belong to one member alone.
+    """How to train: what does not belong to one method alone.
 
     Attributes:
         seed: seed of initialisation, data order and noise.
         checkpoints: folder for what a killed training resumes from.
         unet, diffusion, train: the sections of these names, for SR3 and TFS-Diff; None where
-            members bring networks and trainings of their own.
+            methods bring networks and trainings of their own.
     """
 
     seed: int

@@ -2,8 +2,10 @@ import pytest
 import torch
 
 from tfsdiff.common.errors import InputError
+from tfsdiff.diffusion.padding import pad_to_multiple
+from tfsdiff.methods.conditional.objective import ConditionalExamples
 from tfsdiff.params import Train
-from tfsdiff.training.pairs import ConditionalExamples, check_crop, pad_to_multiple
+from tfsdiff.training.loader import check_crop, evenly
 
 
 @pytest.fixture
@@ -11,7 +13,7 @@ def pairs() -> ConditionalExamples:
     """Every pixel of the target holds its place; the condition repeats it three times."""
     place = torch.arange(2 * 24 * 20, dtype=torch.float32).view(2, 1, 24, 20)
     return ConditionalExamples(
-        ("a", "b"), place.expand(2, 9, 24, 20), place.expand(2, 3, 24, 20), grid=4
+        ("a", "b"), place.expand(2, 9, 24, 20), place.expand(2, 3, 24, 20), scale=4
     )
 
 
@@ -76,7 +78,7 @@ def test_crops_that_the_network_cannot_halve_are_refused(train: Train) -> None:
 
 def test_unequal_pairs_are_refused() -> None:
     with pytest.raises(ValueError, match="do not fit"):
-        ConditionalExamples(("a", "b"), torch.zeros(2, 9, 8, 8), torch.zeros(2, 3, 8, 4), grid=1)
+        ConditionalExamples(("a", "b"), torch.zeros(2, 9, 8, 8), torch.zeros(2, 3, 8, 4), scale=1)
 
 
 def test_square_augmentation_turns_both_alike(
@@ -92,7 +94,7 @@ def test_square_augmentation_turns_both_alike(
         check_crop(settings.model_copy(update={"crop_pixels": None}), 4, (24, 20))
 
 
-def test_some_pairs_are_taken_evenly(pairs: ConditionalExamples) -> None:
-    assert pairs.take(5) is pairs
-    assert pairs.take(1).names == ("b",)
-    assert torch.equal(pairs.take(1).target, pairs.target[1:])
+def test_some_are_taken_evenly() -> None:
+    assert evenly(5, 2) == [0, 1]
+    assert evenly(1, 2) == [1]
+    assert evenly(3, 9) == [1, 4, 7]

@@ -1,6 +1,6 @@
-"""Learning to fuse pairs of grey images without any ground truth: examples, task and judge."""
+"""Learning to fuse pairs of grey images without any ground truth."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from tfsdiff.core.backend import Backend
-from tfsdiff.core.seeding import generator
 from tfsdiff.params import Train
-from tfsdiff.training.job import Part, Turn
-from tfsdiff.training.pairs import crop
+from tfsdiff.training.evaluate import mean_losses, sheet
+from tfsdiff.training.loader import crop, evenly
+from tfsdiff.training.objective import Objective, Update
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,14 @@ class GreyPairs:
         return len(self.names)
 
 
-class FusionTask(ABC):
-    """What the training loop is given by a method that learns to fuse pairs of grey images.
+class PairObjective(Objective):
+    """Objective of a method that learns to fuse pairs of grey images.
 
     Args:
         pairs: what to learn from.
         settings: size of the crops, and how to augment.
         backend: where the network computes.
     """
-
-    parts: Sequence[Part] = (Part(),)
 
     def __init__(self, pairs: GreyPairs, settings: Train, backend: Backend) -> None:
         self.pairs, self.settings, self.backend = pairs, settings, backend
@@ -74,7 +72,7 @@ class FusionTask(ABC):
         return crop(images, self.settings, 1, generator)
 
     @abstractmethod
-    def turns(self, step: int) -> Sequence[Turn]:
+    def updates(self, step: int) -> Sequence[Update]:
         """The updates that step `step` (0, 1, ...) makes: losses of (network, visible, other)."""
 
 
@@ -82,47 +80,36 @@ Fuse = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class FusionJudge:
-    """Judges a network by its losses on pairs that it does not learn from; see `Job.judge`.
+class PairEvaluator:
+    """Evaluates a network by its losses on pairs that it does not learn from.
 
     Attributes:
-        task: of these pairs.
+        objective: of these pairs.
         fuse: (network, visible, other) to their fusion, all (B, 1, H, W) in [0, 1].
         seed: of the crops.
     """
 
-    task: FusionTask
+    objective: PairObjective
     fuse: Fuse
     seed: int
 
     @torch.no_grad()
     def __call__(self, network: nn.Module) -> tuple[dict[str, float], Tensor]:
-        """Judge `network`.
+        """Evaluate `network`.
 
         Returns:
-            Terms of the last step's first turn, means over all pairs; and some pairs with their
-            fusions as a grid (3, H, W) in [0, 1]: a line each, visible, other, fused.
+            Terms of the last step's first update, means over all pairs; and a sheet (3, H, W) in
+            [0, 1] of some pairs, a line each: visible, other, fused.
         """
-        task, settings = self.task, self.task.settings
-        turn = task.turns(settings.steps - 1)[0]
-        sums: dict[str, float] = {}
-        for part in torch.arange(len(task.pairs)).split(settings.batch):
-            noise = [generator(self.seed, "validation", int(i)) for i in part]
-            inputs = (x.to(task.backend.device) for x in task.draw(part, noise))
-            for name, value in turn.loss(network, *inputs).items():
-                sums[name] = sums.get(name, 0.0) + value.item() * len(part)
-        return {name: total / len(task.pairs) for name, total in sums.items()}, self._grid(network)
+        objective = self.objective
+        losses = mean_losses(network, objective, objective.settings, objective.backend, self.seed)
+        return losses, self._sheet(network)
 
-    def _grid(self, network: nn.Module) -> Tensor:
-        pairs, count = (
-            self.task.pairs,
-            min(self.task.settings.validation_images, len(self.task.pairs)),
-        )
+    def _sheet(self, network: nn.Module) -> Tensor:
+        pairs, device = self.objective.pairs, self.objective.backend.device
         lines = []
-        for i in ((2 * i + 1) * len(pairs) // (2 * count) for i in range(count)):
-            visible, other = (
-                x[i : i + 1].to(self.task.backend.device) for x in (pairs.visible, pairs.other)
-            )
+        for i in evenly(self.objective.settings.validation_images, len(pairs)):
+            visible, other = (x[i : i + 1].to(device) for x in (pairs.visible, pairs.other))
             images = visible, other, self.fuse(network, visible, other)
-            lines.append(torch.cat([x[0].cpu().clamp(0, 1) for x in images], -1))
-        return torch.cat(lines, -2).expand(3, -1, -1)
+            lines.append([x[0].cpu().clamp(0, 1) for x in images])
+        return sheet(lines)
