@@ -31,6 +31,7 @@ clean:
 # torch comes first, by pip: what it brings (CPU or CUDA) is then kept by uv, which does the rest faster.
 $(STAMP): pyproject.toml requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 12) else f"Python 3.11 or 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	@git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { echo "DVC needs a git repository with a commit, as a clone is; in an unpacked archive: git init && git add . && git commit -m Start" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt torch uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c requirements/constraints.txt --group dev --editable .
