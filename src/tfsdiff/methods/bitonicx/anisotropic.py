@@ -1,4 +1,11 @@
-"""Mean over a neighbourhood drawn out along the structure of the image and cut down at corners."""
+"""Mean over a neighbourhood that is drawn out along lines and edges, and shrinks at corners.
+
+Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions
+on Image Processing 2022, and its released code. Two pixels p and q, d apart, with an offset that
+departs by the distances a_p and a_q from the lines through them, have the weight
+exp(-(2 d / extent)^2) / ((1 + d c_p + u_p a_p) (1 + d c_q + u_q a_q)): u grows with the anisotropy,
+c with the strength of a corner.
+"""
 
 import math
 
@@ -9,7 +16,7 @@ from tfsdiff.methods.bitonicx.structure import Structure
 
 CORNER_FULL = 0.65  # corner strength from which on the mean shrinks no further
 ANISOTROPY_FULL = 1.2
-VECTOR = 32  # rows are filled up to a multiple, as what is left after vector instructions is slow
+VECTOR = 32  # rows are padded to a multiple of it, for loops without a slow remainder
 
 # Without a check for division by zero the loops over columns become vector instructions.
 _compile = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
@@ -23,17 +30,14 @@ def anisotropic_mean(
     alpha: float,
     corners: bool,
 ) -> np.ndarray:
-    """Weighted means of `images` (N, H, W), all steered by one `structure` of (H, W).
-
-    The weight of two pixels falls with their distance as a Gaussian of `extent` pixels, and with
-    the departure of that way from the direction of the line at either of them.
+    """Weighted means (N, H, W) of `images` (N, H, W), all by the weights of one `structure`.
 
     Args:
         images: what to average.
-        structure: steers the weights.
+        structure: of (H, W), sets the weights.
         extent: reach of the neighbourhood in pixels; the borders of the image truncate it.
         limit: neighbours that differ from the centre by this or more are left out.
-        alpha: anisotropy from which on lines are respected; at least 0.1.
+        alpha: anisotropy from which on lines are followed; less than 0.1 counts as 0.1.
         corners: whether the neighbourhood shrinks at corners.
     """
     pull = np.minimum((structure.anisotropy / max(alpha, 0.1)) ** 2, ANISOTROPY_FULL)
@@ -51,11 +55,15 @@ def anisotropic_mean(
 
 
 def _falloff(extent: float) -> np.ndarray:
-    """Distance and its weight, (2, reach + 1, 2 reach + 1): offsets downwards, leftmost first."""
+    """Distances of offsets and their weights, (2, reach + 1, 2 reach + 1).
+
+    Rows are offsets of 0 and more downwards, columns those from `reach` to the left to as many to
+    the right. Short reaches have heavier tails, which the Gaussian would leave next to nothing.
+    """
     reach = math.floor(extent)
     rows, columns = np.mgrid[0 : reach + 1, -reach : reach + 1]
     distance = np.hypot(rows, columns)
-    distance[0, reach] = 1.0  # the centre, which is never asked for
+    distance[0, reach] = 1.0  # the centre itself: never used, and no division by zero
     weight = np.exp(-((2 * distance / extent) ** 2))
     tail = {1: 0.75, 2: 0.25}.get(reach, 0.0) / distance
     return np.stack([distance, tail + (1 - tail) * weight])
@@ -63,7 +71,10 @@ def _falloff(extent: float) -> np.ndarray:
 
 @_compile
 def _accumulate(images, fields, falloff, width, limit, limited, corners, total, weight):
-    # Weights are symmetric: each pair of pixels is met once and serves both.
+    """Add to `total` and `weight` the neighbours of all pixels, and their weights.
+
+    Weights are symmetric, so each pair of pixels is visited once and its weight used for both.
+    """
     height, reach = images.shape[1], falloff.shape[1] - 1
     pair = np.empty(images.shape[2] - 2 * reach)
     for row in range(height):
@@ -86,7 +97,7 @@ def _accumulate(images, fields, falloff, width, limit, limited, corners, total, 
 
 @_compile
 def _weigh(fields, row, low, reach, down, right, far, gain, pair):
-    """Weights of the pixels of `row` with those `right` of them in row `low`, into `pair`."""
+    """Write to `pair` the weights between `row` and row `low`, shifted to the right by `right`."""
     n, step = pair.size, float(right)
     p, q = slice(reach, reach + n), slice(reach + right, reach + right + n)
     pu, pv, qu, qv = fields[0][row][p], fields[1][row][p], fields[0][low][q], fields[1][low][q]
@@ -104,7 +115,7 @@ def _weigh(fields, row, low, reach, down, right, far, gain, pair):
 
 @_compile
 def _add_all(images, row, p, low, q, pair, total, weight):
-    """Give the pixels of `row`, from column `p` on, their neighbours in row `low` from `q` on."""
+    """Add to the pixels of `row`, from column `p` on, their neighbours in row `low` from `q` on."""
     size = pair.size
     weights = weight[0][row][p : p + size]
     for c in range(size):
@@ -117,7 +128,7 @@ def _add_all(images, row, p, low, q, pair, total, weight):
 
 @_compile
 def _add_near(images, row, p, low, q, pair, limit, total, weight):
-    """The same for those neighbours only that differ by less than `limit`."""
+    """Do as `_add_all` for those neighbours only that differ by less than `limit`."""
     size = pair.size
     for n in range(images.shape[0]):
         sums, weights = total[n][row][p : p + size], weight[n][row][p : p + size]

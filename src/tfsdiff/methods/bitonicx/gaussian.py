@@ -9,7 +9,11 @@ from scipy import ndimage
 def taps(extent: float) -> np.ndarray:
     """Normalised taps of the Gaussian that ends at `extent` pixels from its centre.
 
-    Extents below 3 have heavier tails, as the curve alone would leave them next to nothing.
+    Its deviation is extent / sqrt(8). Extents below 3 have heavier tails, which the Gaussian alone
+    would leave next to nothing.
+
+    Raises:
+        ValueError: the extent is below 1 pixel.
     """
     reach = math.floor(extent)
     if reach < 1:

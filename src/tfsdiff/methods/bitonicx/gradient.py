@@ -1,4 +1,4 @@
-"""How much an image varies at each pixel: morphological gradient, tensor operator, clarity."""
+"""Measures of local variation: morphological gradient, structure-tensor operator, clarity."""
 
 import numpy as np
 from numba import njit
@@ -9,16 +9,17 @@ CLARITY_REACH = 5  # window of 11 x 11 pixels
 
 
 def morphological_gradient(image: np.ndarray) -> np.ndarray:
-    """A third of dilation minus erosion of `image` (H, W) in 5 x 5 pixels (reference page, 7.4)."""
+    """A third of dilation minus erosion of `image` (H, W) over 5 x 5 pixels."""
     highest = ndimage.maximum_filter(image, DISK, mode="nearest")
     return (highest - ndimage.minimum_filter(image, DISK, mode="nearest")) / 3
 
 
 def tensor_operator(image: np.ndarray) -> np.ndarray:
-    """Structure-tensor operator of `image` (H, W) as BitonicX computes it (7.6).
+    """Structure-tensor operator (H, W) of `image` (H, W), as the released code computes it.
 
-    The authors' tensor is not smoothed, which leaves sqrt(1.5) times the squared gradient; their
-    derivative has lag 1 along columns and lag 2 along rows.
+    Its tensor is not smoothed, so one eigenvalue is 0, the other the squared gradient, and the
+    operator sqrt(1.5) times that. Derivatives have lag 1 down the columns and lag 2 along the rows
+    (docs/reproduction-notes.md, B4 to B9).
     """
     down = np.diff(image, axis=0, prepend=image[:1])
     mirrored = np.pad(image, ((0, 0), (2, 0)), mode="symmetric")
@@ -27,9 +28,10 @@ def tensor_operator(image: np.ndarray) -> np.ndarray:
 
 
 def clarity(image: np.ndarray) -> np.ndarray:
-    """Sum over 11 x 11 pixels q of |image_q| (image_q - image)^2, for `image` (H, W) (7.6).
+    """Sum (H, W) over 11 x 11 pixels q of |image_q| (image_q - image)^2, for `image` (H, W).
 
-    Borders mirror the image; as in the authors' code the last row alone is not repeated.
+    Borders mirror the image, edge pixels included, but for the last row, which is not repeated, as
+    in the released code.
     """
     reach = CLARITY_REACH
     padded = np.pad(image, ((reach, 0), (reach, reach)), mode="symmetric")

@@ -6,7 +6,10 @@ import numpy as np
 def majority(decisions: np.ndarray, side_pixels: int) -> np.ndarray:
     """Decide each pixel of `decisions` (H, W) by its window; half of the votes are enough for True.
 
-    The window has the odd `side_pixels` a side; borders mirror the map, edge pixels included.
+    The window is a square of odd `side_pixels`; borders mirror the map, edge pixels included.
+
+    Raises:
+        ValueError: the side is even or not positive.
     """
     if side_pixels < 1 or side_pixels % 2 == 0:
         raise ValueError(f"the side of the window must be odd and positive, not {side_pixels}")

@@ -1,8 +1,15 @@
-"""Opening and closing by ranks, each pixel with a mask of its own (reference page, 7.2).
+"""Opening and closing by ranks, each pixel with a mask of its own.
 
-Sorting once makes it fast: the image is cut into tiles, and every tile lists all pixels that one of
-its masks may hold, by ascending value. A mask is then a flag for each entry of that list, got by
+An erosion by ranks is a low centile of the values in a mask instead of their minimum, which makes
+it robust to noise; a dilation is a high centile. An opening is an erosion followed by the adjoint
+dilation: of all erosions whose masks hold a pixel, a high centile.
+
+All values are sorted once. The image is cut into tiles, and each tile lists all pixels that its
+masks can hold, by ascending value. A mask is then a flag for each entry of that list, found by
 comparing small integers, and the value of rank n is found by counting flags.
+
+Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions
+on Image Processing 2022, and its released code.
 """
 
 import numpy as np
@@ -12,20 +19,19 @@ from tfsdiff.methods.bitonicx.masks import Masks
 
 CENTILE = 0.08
 TILE = 16
-LANES = 64  # runs that a list is cut into, so that vector instructions count in all of them at once
+LANES = 64  # a list is cut into as many runs, in which vector instructions count side by side
 
 _compile = njit(cache=True, nogil=True, error_model="numpy")
 
 
 def opening_closing(image: np.ndarray, masks: Masks) -> tuple[np.ndarray, np.ndarray]:
-    """Opening and closing of `image` (H, W) by ranks of 8 % under `masks`.
-
-    The adjoint step takes, for a pixel, the erosions (dilations) of all pixels whose mask holds it.
-    """
+    """Opening and closing (H, W) of `image` (H, W) under `masks`, by centiles of 8 % and 92 %."""
     values, window = image.ravel(), (*masks.shape, masks.half_length)
     boxes = masks.point, masks.low, masks.high
     low, high = _centred(*_tiles(masks.order, window), values, window, *boxes)
     results = []
+    # By their ranks the pixels stand for their values: `source` are those that give the erosion
+    # (then the dilation) of each pixel, `chosen` those whose erosion (dilation) it takes.
     for source, from_below, extreme in ((low, False, np.maximum), (high, True, np.minimum)):
         first = values[source]
         order = np.argsort(masks.point[3, source], kind="stable")
@@ -36,7 +42,7 @@ def opening_closing(image: np.ndarray, masks: Masks) -> tuple[np.ndarray, np.nda
 
 @_compile
 def _tiles(order, window):
-    """Pixels that the windows of each tile hold, in the given order, and how many they are."""
+    """Pixels in the windows of each tile, in the given order, and their number."""
     height, width, reach = window
     down, across = (height - 1) // TILE + 1, (width - 1) // TILE + 1
     capacity = min(TILE + 2 * reach, height) * min(TILE + 2 * reach, width)
@@ -54,7 +60,7 @@ def _tiles(order, window):
 
 @_compile
 def _tile_pixels(tile, window):
-    """First and last row and column of a tile, the last ones excluded."""
+    """Top, bottom, left and right of a tile; bottom and right are excluded."""
     height, width, _ = window
     across = (width - 1) // TILE + 1
     top, left = tile // across * TILE, tile % across * TILE
@@ -63,13 +69,13 @@ def _tile_pixels(tile, window):
 
 @_compile
 def _centred(lists, counts, levels, window, point, low, high):
-    """Pixels that give the erosion and the dilation of each pixel."""
+    """Pixels whose values are the erosion and the dilation of each pixel."""
     fields, flags, sums = _buffers(4, lists.shape[1], point)
     lowest, highest = np.arange(levels.size), np.arange(levels.size)
     for tile in range(counts.size):
         entries = lists[tile, : counts[tile]]
         if levels[entries[0]] == levels[entries[-1]]:
-            continue  # any pixel stands for any other, so each for itself
+            continue  # all values are equal: each pixel is its own erosion and dilation
         for f in range(4):
             _spread(entries, point[f], fields[f])
         top, bottom, left, right = _tile_pixels(tile, window)
@@ -84,7 +90,7 @@ def _centred(lists, counts, levels, window, point, low, high):
 
 @_compile
 def _adjoint(lists, counts, levels, window, point, low, high, from_below):
-    """Pixels whose erosion (dilation) has rank n among those whose mask holds each pixel."""
+    """Of the pixels whose masks hold a pixel, the one whose erosion (dilation) has the rank n."""
     fields, flags, sums = _buffers(6, lists.shape[1], point)
     chosen = np.arange(levels.size)
     for tile in range(counts.size):
@@ -92,7 +98,8 @@ def _adjoint(lists, counts, levels, window, point, low, high, from_below):
         if levels[entries[0]] == levels[entries[-1]]:
             continue
         for f in range(2):
-            _spread(entries, point[f], fields[f])  # windows are symmetric: places are enough
+            # A pixel lies in the window of another exactly if that one lies in its own.
+            _spread(entries, point[f], fields[f])
             _spread(entries, low[f + 2], fields[2 * f + 2])
             _spread(entries, high[f + 2], fields[2 * f + 3])
         top, bottom, left, right = _tile_pixels(tile, window)
@@ -106,7 +113,10 @@ def _adjoint(lists, counts, levels, window, point, low, high, from_below):
 
 @_compile
 def _buffers(count, entries, point):
-    """Fields and flags of a list, laid out in lanes; a multiple of four rows for `_count`."""
+    """Buffers for the fields and flags of a list, in lanes, and for the counts of the lanes.
+
+    Their length is a multiple of four, as `_count` adds four rows at a time.
+    """
     length = ((entries - 1) // LANES + 4) // 4 * 4
     fields = np.empty((count, length, LANES), point.dtype)
     return fields, np.empty((length, LANES), np.uint8), np.empty(LANES, np.uint16)
@@ -114,7 +124,7 @@ def _buffers(count, entries, point):
 
 @_compile
 def _spread(entries, source, lanes):
-    """Put `source` of the entries into lanes, run after run, and what is in no mask behind them."""
+    """Put `source` of the entries into lanes, run after run, then values that no mask holds."""
     length = lanes.shape[0]
     lanes[:] = np.iinfo(lanes.dtype).max
     lane, k = 0, 0
@@ -157,7 +167,7 @@ def _flag_holders(fields, low, high, point, pixel, flags):
 def _count(flags, sums):
     """Count the flags of each lane into `sums`, and return their total."""
     sums[:] = 0
-    for k in range(0, flags.shape[0], 4):  # in fours: less traffic with `sums`
+    for k in range(0, flags.shape[0], 4):  # four rows at a time, so that `sums` is loaded less
         a, b, c, d = flags[k], flags[k + 1], flags[k + 2], flags[k + 3]
         for i in range(LANES):
             sums[i] += np.uint8(a[i] + b[i] + c[i] + d[i])
@@ -184,5 +194,6 @@ def _pick(flags, sums, n, from_below):
 
 @_compile
 def _rank_number(members):
+    """Rank n, from 0, of the centile among as many members; the extreme alone is not robust."""
     n = int(CENTILE * (members - 1) + 0.5)
     return 1 if n == 0 and members > 3 else n

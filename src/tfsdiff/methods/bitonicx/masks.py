@@ -1,8 +1,11 @@
-"""Masks that differ from pixel to pixel: who is near its centre and much like it.
+"""Masks that differ from pixel to pixel: the neighbours that resemble the centre.
 
-The mask of a pixel holds the pixels of a square around it whose guide and whose value lie within
-bands about its own (reference page, 7.2). In ranks instead of values that is a box of integers in
-four coordinates: row, column, guide, value.
+The mask of a pixel holds those pixels of the square around it whose value and whose guide (smoothed
+value) differ from its own by no more than a band. With values replaced by their ranks, a mask is
+a box of integers in four coordinates: row, column, rank of the guide, rank of the value.
+
+Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions
+on Image Processing 2022, and its released code.
 """
 
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ _compile = njit(cache=True, nogil=True, error_model="numpy")
 
 @dataclass(frozen=True)
 class Masks:
-    """Who belongs to whose mask: q to p's where low_p <= point_q <= high_p in all four coordinates.
+    """Masks of all pixels; q is in that of p if low_p <= point_q <= high_p in all coordinates.
 
     Attributes:
         shape: (H, W) of the image.
@@ -41,7 +44,7 @@ def masks(
     image_band: np.ndarray,
     guide_band: np.ndarray,
 ) -> Masks:
-    """Masks of all pixels: of those that differ from the centre by no more than the centre's bands.
+    """Masks of all pixels: neighbours that differ from the centre by no more than its bands.
 
     Args:
         image: values, (H, W).
@@ -61,14 +64,15 @@ def masks(
         ],
         axis=1,
     )
-    small = np.uint16 if image.size <= 1 << 16 else np.uint32  # short integers, wide vectors
+    # The shorter the integers, the more of them a vector instruction compares at once.
+    small = np.uint16 if image.size <= 1 << 16 else np.uint32
     boxes = np.clip(boxes, 0, np.iinfo(small).max).astype(small)
     return Masks(image.shape, half_length, *boxes, order)
 
 
 @_compile
 def _bands(ordered, order, band):
-    """Rank of each pixel, lowest and highest rank of values that differ by up to `band`; (3, N)."""
+    """Rank of each pixel, and the lowest and highest rank of values within its `band`; (3, N)."""
     bands = np.empty((3, ordered.size), np.int64)
     for rank in range(ordered.size):
         pixel = order[rank]

@@ -1,9 +1,13 @@
 """Pulse-coupled neural networks: how often the neuron of each pixel fires.
 
-Both follow the code of BitonicX (reference page, 7.4 and 7.5), whose choices differ in places from
-those of the papers: M. Yin et al., IEEE Transactions on Instrumentation and Measurement 68, 2019
-(PAPCNN), and H. Peng, J. Wang, "Coupled neural P systems", IEEE Transactions on Neural Networks
-and Learning Systems 30, 2019 (CNP).
+Each pixel has a neuron, which is fed by the pixel and by the neighbours that fired in the step
+before, and fires when its activity exceeds its threshold. Salient pixels fire more often, so images
+are fused by comparing counts. Nothing is learned.
+
+Sources: M. Yin et al., IEEE Transactions on Instrumentation and Measurement 68, 2019 (PAPCNN), and
+H. Peng, J. Wang, "Coupled neural P systems", IEEE Transactions on Neural Networks and Learning
+Systems 30, 2019 (CNP). Where the released code of BitonicX differs from them, the code is followed
+(docs/reproduction-notes.md, B4 to B9).
 """
 
 from dataclasses import dataclass
@@ -14,14 +18,21 @@ from numba import njit
 from tfsdiff.methods.bitonicx.gradient import morphological_gradient
 
 LINK_REACH = 3  # of CNP: 7 x 7 pixels
-CNP_THRESHOLD, CNP_FIRED = 0.3, 1.0  # before and ever after the first firing
+CNP_THRESHOLD, CNP_FIRED = 0.3, 1.0  # until the first firing, and ever after
 
 _compile = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @dataclass(frozen=True)
 class Adaptive:
-    """Parameters that PAPCNN takes from its input: decays, linking strength, amplitude."""
+    """Parameters that PAPCNN derives from its input.
+
+    Attributes:
+        decay_feeding: of the activity, a step.
+        decay_threshold: of the threshold, a step.
+        linking: strength of the coupling to the neighbours.
+        amplitude: by which the threshold rises when a neuron fires.
+    """
 
     decay_feeding: float
     decay_threshold: float
@@ -32,7 +43,10 @@ class Adaptive:
 def papcnn(detail: np.ndarray, iterations: int) -> np.ndarray:
     """Firing counts (H, W) of the parameter-adaptive network on the gradient of |`detail`|.
 
-    A layer without variation never fires.
+    Without any variation no neuron fires.
+
+    Raises:
+        ValueError: `detail` is not (H, W) or not finite, or there is no iteration.
     """
     _check(detail, iterations)
     strength = np.abs(detail, dtype=np.float64)
@@ -50,9 +64,9 @@ def papcnn(detail: np.ndarray, iterations: int) -> np.ndarray:
 
 
 def adaptive(strength: np.ndarray) -> Adaptive | None:
-    """Parameters of PAPCNN for `strength` (H, W) >= 0; None where it does not vary.
+    """Parameters of PAPCNN for `strength` (H, W) >= 0; None if it does not vary.
 
-    An Otsu level of 0, which only nearly flat layers have, is replaced by the maximum.
+    An Otsu level of 0, which only nearly constant images have, is replaced by the maximum.
     """
     deviation = strength.std(ddof=1) if strength.size > 1 else 0.0
     if deviation == 0:
@@ -60,7 +74,7 @@ def adaptive(strength: np.ndarray) -> Adaptive | None:
     highest = strength.max()
     otsu = otsu_level(strength) or highest
     ratio = highest / otsu
-    feeding = -np.log10(deviation)  # sic: the paper has the natural logarithm
+    feeding = -np.log10(deviation)  # as released; the paper has the natural logarithm
     fade = np.exp(-feeding)
     amplitude = fade + ratio
     span = 1 + fade + fade**2 + (ratio - 1) * fade
@@ -68,9 +82,10 @@ def adaptive(strength: np.ndarray) -> Adaptive | None:
 
 
 def otsu_level(image: np.ndarray) -> float:
-    """Otsu's threshold of `image` (H, W) in [0, 1] among 256 levels, as MATLAB's graythresh has it.
+    """Otsu's threshold in [0, 1] of `image` (H, W) in [0, 1], as MATLAB's graythresh computes it.
 
-    0 where all pixels are in one level.
+    It is one of 256 levels, or the mean of several that are equally good; 0 if all pixels have one
+    level.
     """
     levels = np.clip(np.floor(255 * image + 0.5), 0, 255).astype(int)
     counts = np.bincount(levels.ravel(), minlength=256)
@@ -85,7 +100,11 @@ def otsu_level(image: np.ndarray) -> float:
 
 
 def cnp(stimulus: np.ndarray, iterations: int) -> np.ndarray:
-    """Firing counts (H, W) of the coupled neural P system that is fed `stimulus` (H, W) >= 0."""
+    """Firing counts (H, W) of the coupled neural P system that is fed `stimulus` (H, W) >= 0.
+
+    Raises:
+        ValueError: `stimulus` is not (H, W) or not finite, or there is no iteration.
+    """
     _check(stimulus, iterations)
     offsets = np.arange(-LINK_REACH, LINK_REACH + 1)
     distance = np.hypot(offsets[:, None], offsets)
@@ -102,7 +121,7 @@ def _check(image: np.ndarray, iterations: int) -> None:
 
 @_compile
 def _link(fired, weights, line, row):
-    """Weighted sum of the neighbours that fired, for one row of the image, into `line`."""
+    """Write to `line` the weighted sum of the neighbours that fired, for one row of the image."""
     line[:] = 0
     width = line.size
     for down in range(weights.shape[0]):

@@ -1,7 +1,7 @@
-"""Structure tensor: how line-like an image is, which way the lines run, where corners are.
+"""Structure tensor: where an image has lines, in which direction they run, where corners are.
 
 Source: G. Treece, "Real image denoising with a locally-adaptive bitonic filter", IEEE Transactions
-on Image Processing 2022; details as in his released code (reference page, 7.2).
+on Image Processing 2022, and its released code.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ class Structure:
     """Local structure of an image, each (H, W).
 
     Attributes:
-        anisotropy: 0 (same in all directions) to 1 (a line or an edge).
-        direction: angle of the line in radians; its run is (rows, columns) = (sin, cos).
-        corner: 0 (none) and up.
+        anisotropy: 0 (alike in all directions) to 1 (a line or an edge).
+        direction: angle of the line in radians: it runs along (rows, columns) = (sin, cos).
+        corner: strength of a corner, 0 (none) and up.
     """
 
     anisotropy: np.ndarray
@@ -45,8 +45,9 @@ def _derivative(image: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _anisotropy(total: np.ndarray, difference: np.ndarray, extent: float) -> np.ndarray:
-    # The released filter smooths the list of the structured pixels, column by column, where a
-    # smoothing of the plane is meant. Its outputs cannot be had without doing the same.
+    # The released filter smooths the one-dimensional list of all pixels with structure, column by
+    # column, where a smoothing in the plane is meant (docs/reproduction-notes.md, B8). Agreement
+    # with its outputs requires the same.
     structured = total.T > 0
     anisotropy = np.zeros(structured.shape)
     total, difference = total.T[structured], difference.T[structured]

@@ -1,8 +1,13 @@
-"""Dictionaries of image patches: learned by K-SVD, or read from a file (reference page, 6.5).
+"""Dictionaries of image patches: learned by K-SVD, or read from a file.
+
+K-SVD alternates two steps: with the atoms fixed, all patches are coded (`sparse`); then each atom
+in turn is fitted to the patches that use it, together with its weights in their codes. The exact
+fit is the first singular vector of what all other atoms leave of those patches; one step of the
+power method, as here, is close to it and much cheaper.
 
 Sources: M. Aharon et al., "K-SVD", IEEE Transactions on Signal Processing 54, 2006, with the
-approximate update of R. Rubinstein et al., 2008, which the released dictionary was learned by. As
-in their toolbox, atoms that hardly anything uses, or that repeat another, are thrown away for the
+approximate update of R. Rubinstein et al., 2008, by which the released dictionary was learned. As
+in their toolbox, an atom that is hardly used or that repeats another one is replaced by one of the
 patches that are described worst.
 """
 
@@ -19,10 +24,10 @@ from scipy.io.matlab import MatReadError
 from tfsdiff.common.errors import InputError
 from tfsdiff.methods.ctsr.sparse import LENGTH, SIDE, Codes, encode, patches, product
 
-FEWEST_USES = 4  # an atom below is replaced, as in the toolbox
-FLAT = 1e-6  # range of values below which a patch is flat
-TINY = 1e-12  # lengths below are rounding
-COHERENCE = 0.99  # of two atoms, above which one of them is replaced
+FEWEST_USES = 4  # an atom with fewer is replaced, as in the toolbox
+FLAT = 1e-6  # range of values up to which a patch is flat
+TINY = 1e-12  # lengths below are rounding errors
+COHERENCE = 0.99  # product of two atoms above which one of them is replaced
 UNREADABLE = (
     OSError,
     TypeError,
@@ -38,9 +43,10 @@ _compile = njit(cache=True, nogil=True, error_model="numpy")
 def training_patches(
     images: Iterable[np.ndarray], limit: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Patches (N, 64) without overlap of `images` (H, W), but for flat ones; at most `limit`.
+    """Patches (N, 64) of `images` (H, W), without overlap; at most `limit`, drawn by `rng`.
 
-    A flat patch, as all of the background are, teaches nothing but the mean.
+    Flat patches, such as those of the background, are left out: nothing but a mean can be learned
+    from them.
     """
     found = [_varied(patches(image, SIDE).reshape(-1, LENGTH)) for image in images]
     vectors = np.concatenate([np.empty((0, LENGTH)), *found])
@@ -72,12 +78,12 @@ def improve(
         vectors: patches (N, 64).
         dictionary: (64, A), columns of length 1.
         sparsity: atoms a patch.
-        rng: for the order in which atoms are updated.
+        rng: draws the order in which atoms are updated.
     """
     codes = encode(vectors, dictionary, 0.0, sparsity)
     users, places = _by_atom(codes, dictionary.shape[1])
     residuals = vectors - codes.decode(dictionary)
-    # Rows, as an atom and a residual are read at once.
+    # As rows, so that an atom is contiguous in memory.
     rows = np.ascontiguousarray(dictionary.T)
     order = rng.permutation(len(rows))
     _update(rows, order, *users, places, codes.weights.reshape(-1), residuals)
@@ -91,9 +97,9 @@ def representation_error(vectors: np.ndarray, dictionary: np.ndarray, sparsity: 
 
 
 def read_dictionary(path: Path) -> np.ndarray:
-    """Read a dictionary (64, A): the only matrix in a .mat, .safetensors or .npy file.
+    """Read the dictionary (64, A) that is the only matrix in a .mat, .safetensors or .npy file.
 
-    Columns are scaled to length 1.
+    Its columns are scaled to length 1.
 
     Raises:
         InputError: the file is missing, or no dictionary.
@@ -112,7 +118,7 @@ def read_dictionary(path: Path) -> np.ndarray:
 
 
 def picture(dictionary: np.ndarray) -> np.ndarray:
-    """Image (H, W) in [0, 1] of all atoms of `dictionary` (64, A), each from black to white."""
+    """Image (H, W) in [0, 1] of all atoms of `dictionary` (64, A), each scaled to [0, 1]."""
     low, high = dictionary.min(axis=0), dictionary.max(axis=0)
     tiles = ((dictionary - low) / np.maximum(high - low, TINY)).T.reshape(-1, SIDE, SIDE)
     across = int(np.ceil(np.sqrt(len(tiles))))
@@ -127,7 +133,7 @@ def checked(matrix: np.ndarray, origin: str) -> np.ndarray:
     """`matrix` as float64 with columns of length 1, if it is a dictionary (64, A).
 
     Raises:
-        InputError: it is none.
+        InputError: it is no dictionary.
     """
     if matrix.ndim != 2 or matrix.shape[0] != LENGTH or not matrix.shape[1]:
         raise InputError(
@@ -159,7 +165,7 @@ def _varied(vectors: np.ndarray) -> np.ndarray:
 
 
 def _by_atom(codes: Codes, atoms: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Entries of the codes sorted by atom: ((starts, counts), places among all weights)."""
+    """Uses of the atoms, sorted by atom: ((starts, counts), places in the flattened weights)."""
     used = np.arange(codes.atoms.shape[1]) < codes.counts[:, None]
     places = np.flatnonzero(used)
     owner = codes.atoms.reshape(-1)[places]
@@ -170,7 +176,10 @@ def _by_atom(codes: Codes, atoms: int) -> tuple[tuple[np.ndarray, np.ndarray], n
 
 @_compile
 def _update(rows, order, starts, counts, places, weights, residuals):
-    """Fit each atom, then its weights, to what the others leave of the patches that use it."""
+    """Fit each atom, then its weights, to what the others leave of the patches that use it.
+
+    Changes `rows`, `weights` and `residuals`, so that every atom sees the new ones before it.
+    """
     most = weights.size // residuals.shape[0]
     fitted = np.empty(rows.shape[1])
     for atom in order:
@@ -183,7 +192,11 @@ def _update(rows, order, starts, counts, places, weights, residuals):
 
 @_compile
 def _fit_atom(old, mine, most, weights, residuals, fitted):
-    """Put the atom that fits best into `fitted`, given the weights; whether there is one."""
+    """Write to `fitted` the atom that fits best with the weights as they are; False if none does.
+
+    What the other atoms leave of a patch is its residual plus this atom times its weight. Their sum
+    over the patches, each times its weight, is a step of the power method.
+    """
     fitted[:] = 0
     for place in mine:
         left, weight = residuals[place // most], weights[place]
@@ -199,7 +212,7 @@ def _fit_atom(old, mine, most, weights, residuals, fitted):
 
 @_compile
 def _refit_weight(old, fitted, place, weights, left):
-    """Exchange the atom in one patch: its best weight, and what it leaves of the patch."""
+    """Replace the atom in the code of one patch: find its best weight, update the residual."""
     weight = 0.0
     for i in range(fitted.size):
         left[i] += weights[place] * old[i]
@@ -212,7 +225,10 @@ def _refit_weight(old, fitted, place, weights, left):
 def _renewed(
     dictionary: np.ndarray, uses: np.ndarray, vectors: np.ndarray, residuals: np.ndarray
 ) -> np.ndarray:
-    """Replace atoms that are hardly used or repeat another by the patches described worst."""
+    """Dictionary in which patches that are described worst replace useless atoms.
+
+    Useless is an atom that is hardly used or repeats another.
+    """
     worst = iter(np.argsort(-np.einsum("ni,ni->n", residuals, residuals), kind="stable"))
     for atom in range(dictionary.shape[1]):
         alike = np.abs(product(dictionary.T[atom : atom + 1].copy(), dictionary)[0])

@@ -1,4 +1,4 @@
-"""The sharper of two smooth images at every pixel (reference page, 6.4)."""
+"""Choice between two smooth images at every pixel: the brighter one, or the sharper one on ties."""
 
 import numpy as np
 from scipy import ndimage
@@ -7,10 +7,13 @@ CROSS = np.array([-1.0, 2.0, -1.0])
 
 
 def modified_laplacian(image: np.ndarray, window_pixels: int) -> np.ndarray:
-    """Root of the mean modified Laplacian of `image` (H, W) over a window of odd side.
+    """Root mean of the modified Laplacian (H, W) of `image` (H, W) over a window of odd side.
 
-    The usual sum instead of the root of the mean orders pixels alike (quirk R2). Borders mirror the
-    image, edge pixels included.
+    The paper has the sum, which orders pixels alike (docs/reproduction-notes.md, R2). Borders
+    mirror the image, edge pixels included.
+
+    Raises:
+        ValueError: the side is even or not positive.
     """
     if window_pixels < 1 or window_pixels % 2 == 0:
         raise ValueError(f"the side of the window must be odd and positive, not {window_pixels}")
@@ -28,10 +31,10 @@ def brighter_or_sharper(
     """Take each pixel from the brighter of two images (H, W); where they tie, from the sharper.
 
     Args:
-        first: an image.
-        second: another; it has what neither rule decides (quirk R3).
+        first: (H, W).
+        second: (H, W); taken where neither rule decides (docs/reproduction-notes.md, R3).
         threshold: difference below which two values tie.
-        window_pixels: side of the window in which sharpness is measured.
+        window_pixels: side of the window over which sharpness is measured.
     """
     difference = first - second
     tie = np.abs(difference) < threshold

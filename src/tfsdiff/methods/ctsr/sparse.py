@@ -1,9 +1,14 @@
-"""Sparse codes of image patches, and fusion by the stronger code (reference page, 6.3).
+"""Sparse codes of image patches, and fusion by the stronger code.
 
-Orthogonal matching pursuit in the form of R. Rubinstein et al., "Efficient implementation of the
-K-SVD algorithm using batch orthogonal matching pursuit", 2008: with the products of all atoms at
-hand, no step touches patches, only correlations. Atoms are kept orthogonal to those before them by
-a Cholesky factor that grows by a row a step.
+A code describes a patch x as a weighted sum of few atoms d_i, the columns of a dictionary D.
+Orthogonal matching pursuit finds it greedily: it chooses the atom that correlates most with what
+the sum so far leaves of x, projects x anew onto all atoms chosen, and repeats.
+
+This is the batch form of R. Rubinstein et al., "Efficient implementation of the K-SVD algorithm
+using batch orthogonal matching pursuit", 2008. It never forms a residual: with G = D^T D computed
+once for all patches, a step updates only the correlations D^T x. Projecting takes the inverse of G
+restricted to the chosen atoms; its Cholesky factor L grows by a row a step, which amounts to making
+each new atom orthogonal to those before.
 """
 
 from dataclasses import dataclass
@@ -16,20 +21,20 @@ from tfsdiff.common.errors import InputError
 
 SIDE = 8
 LENGTH = SIDE**2  # of a patch as a vector
-CHUNK = 1024  # patches whose correlations lie in memory at once
-TINY = 1e-14  # squares below are rounding
+CHUNK = 1024  # patches whose correlations are in memory at once
+TINY = 1e-14  # squares below are rounding errors
 
 _compile = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @dataclass(frozen=True)
 class Codes:
-    """Sums of few atoms, one for each of N patches.
+    """Weighted sums of few atoms, one for each of N patches.
 
     Attributes:
-        atoms: (N, K) which, in the order of choice; only the first ones count.
-        weights: (N, K), 0 behind those.
-        counts: (N,) how many atoms, at most K.
+        atoms: (N, K), indices of atoms in the order of choice; those from `counts` on are unused.
+        weights: (N, K), 0 from `counts` on.
+        counts: (N,), number of atoms, at most K.
     """
 
     atoms: np.ndarray
@@ -37,12 +42,12 @@ class Codes:
     counts: np.ndarray
 
     def decode(self, dictionary: np.ndarray) -> np.ndarray:
-        """Patches (N, 64) of these codes."""
+        """Patches (N, 64) that these codes describe."""
         return _decode(np.ascontiguousarray(dictionary.T), self.atoms, self.weights, self.counts)
 
 
 def patches(image: np.ndarray, stride: int) -> np.ndarray:
-    """Patches of `image` (H, W) at every `stride`-th pixel, (rows, columns, 64), column-major.
+    """Patches (rows, columns, 64) of `image` (H, W) at every `stride`-th pixel, column-major.
 
     Raises:
         InputError: the image is smaller than a patch.
@@ -57,12 +62,12 @@ def patches(image: np.ndarray, stride: int) -> np.ndarray:
 
 
 def assemble(values: np.ndarray, stride: int, rest: np.ndarray) -> np.ndarray:
-    """Image (H, W) of overlapping patches, their mean where several cover a pixel.
+    """Image (H, W) of overlapping patches: their mean where several cover a pixel.
 
     Args:
-        values: (rows, columns, 64), laid out as `patches` does.
+        values: (rows, columns, 64), laid out as by `patches`.
         stride: pixels from patch to patch.
-        rest: (H, W), the pixels that no patch covers.
+        rest: (H, W), taken where no patch covers a pixel.
     """
     total, count = np.zeros(rest.shape), np.zeros(rest.shape)
     down, across = (stride * n for n in values.shape[:2])
@@ -77,15 +82,15 @@ def assemble(values: np.ndarray, stride: int, rest: np.ndarray) -> np.ndarray:
 def encode(vectors: np.ndarray, dictionary: np.ndarray, error: float, sparsity: int) -> Codes:
     """Describe `vectors` (N, 64) by sums of atoms, chosen by orthogonal matching pursuit.
 
-    A code is done at a residual of norm `error` or at `sparsity` atoms, or where no further atom
-    helps: the best one was chosen before, is a sum of those chosen, or is at right angles to the
-    residual.
+    A code is complete when the norm of its residual is at most `error`, when it has `sparsity`
+    atoms, or when no further atom helps: the best one has been chosen before, is a linear
+    combination of those chosen, or is orthogonal to the residual.
 
     Args:
         vectors: float64.
         dictionary: (64, A), columns of length 1.
         error: norm of the residual that is small enough.
-        sparsity: most atoms a code.
+        sparsity: largest number of atoms in a code.
     """
     shape = len(vectors), min(sparsity, *dictionary.shape)
     codes = Codes(np.zeros(shape, np.int32), np.zeros(shape), np.zeros(len(vectors), np.int32))
@@ -103,14 +108,14 @@ def encode(vectors: np.ndarray, dictionary: np.ndarray, error: float, sparsity: 
 def fuse_sparse(
     first: np.ndarray, second: np.ndarray, dictionary: np.ndarray, stride: int, error: float
 ) -> np.ndarray:
-    """Fuse two images (H, W): every patch is the code of larger L1 norm, the first one's on ties.
+    """Fuse two images to one (H, W): each patch is of the image whose code has the larger L1 norm.
 
     Args:
-        first: an image with values around 0.
-        second: another.
+        first: (H, W), values around 0; wins ties.
+        second: (H, W).
         dictionary: (64, A), columns of length 1.
         stride: pixels from patch to patch.
-        error: norm of the residual at which a code is done.
+        error: norm of the residual at which a code is complete.
     """
     both = [patches(image, stride) for image in (first, second)]
     codes = [encode(p.reshape(-1, LENGTH), dictionary, error, LENGTH) for p in both]
@@ -148,10 +153,23 @@ def product(first, second):
 
 @_compile
 def _pursue(gram, correlations, energies, places, limit, atoms, weights, counts):
-    """Codes of the vectors `places` by their correlations with all atoms, which are used up."""
+    """Write the codes of the vectors `places`; their `correlations` are overwritten.
+
+    Args:
+        gram: products of all atoms, G = D^T D.
+        correlations: D^T x of each vector, a row each.
+        energies: |x|^2 of all vectors.
+        places: which vectors the correlations belong to.
+        limit: |residual|^2 at which a code is complete.
+        atoms: of the codes of all vectors; all zero before, as the next two.
+        weights: of the codes.
+        counts: of the codes.
+    """
     most, size = atoms.shape[1], gram.shape[0]
+    # Row i of `images` is D^T q_i, where q_i is the i-th chosen atom made orthogonal to those
+    # before and scaled to length 1; `along` has the components of x along the q_i.
     factor, images = np.zeros((most, most)), np.empty((most, size))
-    along = np.empty(most)  # components of the vector along the orthogonal atoms
+    along = np.empty(most)
     for n in range(places.size):
         place = places[n]
         left, count = energies[place], 0
@@ -165,6 +183,7 @@ def _pursue(gram, correlations, energies, places, limit, atoms, weights, counts)
             atoms[place, count] = atom
             _orthogonal(gram[atom], factor[count], images, count)
             along[count] = strength / factor[count, count]
+            # The new residual has lost its part along q, and so have its correlations.
             _subtract(correlations[n], along[count], images[count])
             left -= along[count] ** 2
             count += 1
@@ -174,7 +193,7 @@ def _pursue(gram, correlations, energies, places, limit, atoms, weights, counts)
 
 @_compile
 def _strongest(correlations):
-    """First place of the largest magnitude."""
+    """Index of the largest magnitude, the first one on ties."""
     best, place = -1.0, 0
     for i in range(correlations.size):
         if abs(correlations[i]) > best:
@@ -192,7 +211,10 @@ def _holds(atoms, count, atom):
 
 @_compile
 def _extend(products, atoms, count, factor):
-    """Append the row of a further atom to the Cholesky factor; whether that can be done."""
+    """Append the row of a further atom to the Cholesky factor; False if it depends on the others.
+
+    `products` are those of the new atom with all atoms: its row of G.
+    """
     row, pivot = factor[count], 1.0
     for i in range(count):
         value = products[atoms[i]]
@@ -208,7 +230,7 @@ def _extend(products, atoms, count, factor):
 
 @_compile
 def _orthogonal(products, row, images, count):
-    """Correlations of all atoms with the part of a new one at right angles to those before."""
+    """Write to row `count` of `images` the correlations of all atoms with the new q."""
     target = images[count]
     target[:] = products
     for k in range(count):
@@ -225,7 +247,7 @@ def _subtract(target, factor, values):
 
 @_compile
 def _solve(factor, along, count, weights):
-    """Weights of the atoms themselves, by substitution from the last one back."""
+    """Weights of the atoms from the components along the q: solves L^T weights = along."""
     for i in range(count - 1, -1, -1):
         value = along[i]
         for k in range(i + 1, count):
