@@ -60,7 +60,7 @@ def model(size: str) -> Model:
         validate(values[name], section, name)
         for name, section in (("unet", UNet), ("diffusion", Diffusion), ("train", Train))
     )
-    design = methods.build("tfsdiff", values["zoo"]["tfsdiff"], 4).design(diffusion)
+    design = methods.build("tfsdiff", values["methods"]["tfsdiff"], 4).design(diffusion)
     return Model(design, unet, diffusion, train)
 
 

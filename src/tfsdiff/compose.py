@@ -24,6 +24,29 @@ HEADER = (
 )
 
 
+def register_resolvers() -> None:
+    """Let a list follow from others: `${joined:...}`, and of the methods in it those that learn.
+
+    `${learned:...}` are the names of all that has to be trained, `${plain:...}` the others. A name
+    that no method has is left to the stages, which say so.
+    """
+    from omegaconf import OmegaConf
+
+    from tfsdiff.methods import METHODS
+
+    def joined(*lists: list[Any]) -> list[Any]:
+        return list(dict.fromkeys(item for items in lists for item in items))
+
+    def learned(*lists: list[str]) -> list[str]:
+        return [name for name in joined(*lists) if name not in METHODS or METHODS[name].training]
+
+    def plain(*lists: list[str]) -> list[str]:
+        return [name for name in joined(*lists) if name not in learned(*lists)]
+
+    for resolver in (joined, learned, plain):
+        OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+
 def compose(overrides: list[str], conf: Path, config: str = DEFAULT) -> dict[str, Any]:
     """Compose the groups under `conf` with Hydra overrides such as `profile=ci` or `seed=7`.
 
@@ -40,6 +63,7 @@ def compose(overrides: list[str], conf: Path, config: str = DEFAULT) -> dict[str
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    register_resolvers()
     try:
         with hydra.initialize_config_dir(str(conf.resolve()), version_base=None):
             composed = hydra.compose(config, overrides)

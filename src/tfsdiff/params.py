@@ -1,7 +1,7 @@
 """Every parameter, typed, ranged and without a default: values live in `workflow/conf/` alone.
 
-One frozen section a class, as in `params.yaml`; the hyper-parameters of one member of the zoo are
-the `Settings` class in its own module. A stage loads only the sections that its entry in `dvc.yaml`
+One frozen section a class, as in `params.yaml`; the hyper-parameters of a method are the `Settings`
+class in its own module. A stage loads only the sections that its entry in `dvc.yaml`
 tracks, so no parameter can change a result unseen.
 """
 
@@ -112,23 +112,6 @@ class AtlasData(Section):
 Data = Annotated[PhantomData | DirectoryData | AtlasData, Field(discriminator="source")]
 
 
-class NoPairs(Section):
-    """Nothing to learn from beside the groups."""
-
-    source: Literal["none"]
-    input: str  # is not read
-
-
-class PairDirectory(Section):
-    """A folder of pairs: manifest.csv and PAIR/MR.png beside PAIR/CT.png (or PET, SPECT)."""
-
-    source: Literal["directory"]
-    input: str  # the folder
-
-
-PairSource = Annotated[NoPairs | PairDirectory, Field(discriminator="source")]
-
-
 class Split(Section):
     """The three parts: counts where their sum is the number of groups, else shares."""
 
@@ -215,19 +198,20 @@ class Metrics(Section):
 class Report(Section):
     """What the tables and the figure show; the rows are cells that `evaluate` scores.
 
-    Rows of Table 1 are all that the lists `joint`, `fusers` and `enlargers` make.
+    Rows of Table 1 are all that the lists `joint`, `fusers` and `enlargers` make, those of Table 2
+    the list `ablations` and the methods that it changes.
     """
 
-    controls: tuple[str, ...]  # members whose rows stand below a rule, without rank
-    table2: tuple[str, ...]
+    controls: tuple[str, ...]  # methods whose rows stand below a rule, without rank
     figure2_groups: Count  # test groups shown
 
 
-class Variants(Section):
-    """What the settings of the fusers change, with the same weights."""
+class Variant(Section):
+    """A method with other settings: trained anew if it is joint, with the same weights else."""
 
-    groups: Count  # test groups fused
-    changes: dict[str, dict[str, dict[str, Any]]]  # by fuser and name of the variant: its settings
+    method: Name
+    changes: dict[str, Any]  # of the method's settings
+    label: str  # for readers
 
 
 class Quality(Section):

@@ -19,7 +19,7 @@ from tfsdiff.methods.conditional.method import Diffusing
 from tfsdiff.training.log import NullLog
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
-SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["zoo"]
+SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["methods"]
 FUSERS = [
     n
     for n, kind in ((n, method_class(n)) for n in METHODS)

@@ -28,7 +28,7 @@ from tfsdiff.training.log import NullLog
 
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
 # What the profile ci has, so that a new method is tested as soon as it is in workflow/conf.
-SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["zoo"] | {
+SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["methods"] | {
     "sr3": tiny.SR3,
     "tfsdiff": tiny.TFSDIFF,
 }

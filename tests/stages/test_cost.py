@@ -29,6 +29,7 @@ PARAMS = cost.Params(
     enlargers=("bicubic", "sr3"),
     fusers=("mean", "ctsr"),
     joint=("tfsdiff",),
+    methods={"bicubic": {}, "mean": {}, "sr3": {}, "tfsdiff": {}, "ctsr": {}},
     sampling=Sampling(sampler="ddim", evaluations=2, spacing="time", batch=16),
     seed=1,
 )
@@ -48,13 +49,11 @@ def save_diffusion(folder, name, settings):
 
 
 def save_members(folder):
-    methods.save_method(folder / "bicubic-x2", "bicubic", methods.build("bicubic", {}, 2))
     save_diffusion(folder / "sr3-x2", "sr3", tiny.SR3)
     save_diffusion(folder / "tfsdiff-x2", "tfsdiff", tiny.TFSDIFF)
-    methods.save_method(folder / "fusers/mean", "mean", methods.build("mean", {}, None))
     ctsr = methods.build("ctsr", RELEASED | {"atoms": 70, "rolling_passes": 1}, None)
     ctsr._dictionary, ctsr._recipe = dictionary(70), {}
-    methods.save_method(folder / "fusers/ctsr", "ctsr", ctsr)
+    methods.save_method(folder / "ctsr", "ctsr", ctsr)
 
 
 def dictionary(atoms):
@@ -176,6 +175,6 @@ def test_member_is_measured_in_a_process_of_its_own(folder, outs):
 
 
 def test_missing_member_is_named(folder, tmp_path):
-    (job, *_) = cost._jobs(PARAMS, 2, tmp_path, folder / "lr", folder / "hr", None)
-    with pytest.raises(InputError, match=r"bicubic-x2: has no weights\.safetensors"):
+    (_, job, *_) = cost._jobs(PARAMS, 2, tmp_path, folder / "lr", folder / "hr", None)
+    with pytest.raises(InputError, match=r"sr3-x2: has no weights\.safetensors"):
         cost.counted(job)

@@ -25,6 +25,7 @@ from tfsdiff.stages import (
     evaluate,
     figure,
     fuse,
+    fuse_learned,
     leakage,
     pairs,
     prepare,
@@ -40,7 +41,8 @@ from tfsdiff.stages import (
 )
 from tfsdiff.stages.support.dvclive_log import LiveLog
 
-CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
+WORKFLOW = Path(__file__).resolve().parents[2] / "workflow"
+CONF, NO_PAIRS = WORKFLOW / "conf", WORKFLOW / "pairs/none"
 VALUES = compose(
     [
         "profile=ci",
@@ -61,14 +63,30 @@ def params_of(module, **changes):
     return module.Params(**{key: value for key, value in values.items() if key in fields})
 
 
-ROWS = "fused/*/x?/*-*"
+FOLDERS = {"joint/x2/tfsdiff": "tfsdiff/x2"} | {
+    cell.format(fuser): folder.format(fuser)
+    for fuser in ("mean", "cddfuse")
+    for cell, folder in (
+        ("cascades/x2/{}-bicubic", "{}/bicubic-x2"),
+        ("full/x1/{}-full", "{}/full"),
+    )
+}
+
+
+def fit_network(at, network):
+    train.train(
+        params_of(train), network=network, scale=2, split=at / "split.csv", low=at / "lr",
+        high=at / "hr", truth=at / "truth", checkpoints=at / "checkpoints" / network,
+        speeds=at / "speed" / f"{network}.json", live=at / "live" / network,
+        out=at / "models" / network,
+    )  # fmt: skip
 
 
 def fit_fuser(at, fuser, **changes):
     paths = {"split": "split.csv", "sources": "hr", "pairs": "pairs"}
     made = {
-        "checkpoints": f"checkpoints/fusers/{fuser}", "live": f"live/fusers/{fuser}",
-        "speeds": f"speed/{fuser}.json", "out": f"models/fusers/{fuser}",
+        "checkpoints": f"checkpoints/{fuser}", "live": f"live/{fuser}",
+        "speeds": f"speed/{fuser}.json", "out": f"models/{fuser}",
     }  # fmt: skip
     paths = {key: at / path for key, path in (paths | made).items()}
     train_fuser.train_fuser(params_of(train_fuser, **changes), fuser=fuser, **paths)
@@ -85,33 +103,26 @@ def folder(tmp_path_factory):
     prepare.prepare(params_of(prepare), raw=at / "raw", out=at / "hr")
     truth.truth(params_of(truth), sources=at / "hr", out=at / "truth")
     degrade.degrade(params_of(degrade), scale=2, sources=at / "hr", out=at / "lr")
-    for network in ("bicubic", "tfsdiff"):
-        train.train(
-            params_of(train), network=network, scale=2, split=at / "split.csv", low=at / "lr",
-            high=at / "hr", truth=at / "truth", checkpoints=at / "checkpoints" / network,
-            speeds=at / "speed" / f"{network}.json", live=at / "live" / network,
-            out=at / "models" / network,
-        )  # fmt: skip
+    fit_network(at, "tfsdiff")
     enlarge.enlarge(
-        params_of(enlarge), split=at / "split.csv", low=at / "lr",
-        model=at / "models" / "bicubic", out=at / "enlarged",
+        params_of(enlarge), enlarger="bicubic", scale=2, split=at / "split.csv", low=at / "lr",
+        out=at / "enlarged/x2/bicubic",
     )  # fmt: skip
     pairs.pairs(
-        params_of(pairs), input=CONF, raw=at / "raw", split=at / "split.csv", out=at / "pairs"
+        params_of(pairs), input=NO_PAIRS, raw=at / "raw", split=at / "split.csv", out=at / "pairs"
     )
-    for fuser in ("mean", "cddfuse"):
-        fit_fuser(at, fuser)
-        for source, kind in (("enlarged", "cascades/x2"), ("hr", "full/x1")):
-            row = f"{fuser}-{'full' if source == 'hr' else 'bicubic'}"
-            fuse.fuse(
-                params_of(fuse), fuser=fuser, split=at / "split.csv", sources=at / source,
-                model=at / "models/fusers" / fuser, out=at / "fused" / kind / row,
-            )  # fmt: skip
+    fit_fuser(at, "cddfuse")
+    given = {"split": at / "split.csv", "sources": at / "hr", "enlarged": at / "enlarged"}
+    fuse.fuse(params_of(fuse), fuser="mean", out=at / "fused/mean", **given)
+    fuse_learned.fuse_learned(
+        params_of(fuse_learned), fuser="cddfuse", model=at / "models/cddfuse",
+        out=at / "fused/cddfuse", **given,
+    )  # fmt: skip
     sample.sample(
         params_of(sample), split=at / "split.csv", low=at / "lr",
-        model=at / "models" / "tfsdiff", out=at / "fused/joint/x2/tfsdiff",
+        model=at / "models" / "tfsdiff", out=at / "fused/tfsdiff/x2",
     )  # fmt: skip
-    for cell in ("joint/x2/tfsdiff", *(str(p.relative_to(at / "fused")) for p in at.glob(ROWS))):
+    for cell in FOLDERS:
         score(at, cell)
     yield at
     torch.set_num_threads(threads)
@@ -119,7 +130,7 @@ def folder(tmp_path_factory):
 
 def score(at, cell, **changes):
     paths = {
-        "fused": at / "fused" / cell, "sources": at / "hr", "truth": at / "truth",
+        "fused": at / "fused" / FOLDERS[cell], "sources": at / "hr", "truth": at / "truth",
         "split": at / "split.csv", "scores": at / "scores" / f"{cell}.csv",
         "out": at / "metrics" / f"{cell}.json",
     }  # fmt: skip
@@ -219,43 +230,48 @@ def test_table(folder):
 
 
 def test_table_of_an_unknown_row_says_what_there_is(folder):
-    report = VALUES["report"] | {"table2": ["tfsdif"]}
-    with pytest.raises(InputError, match="no cell is called 'tfsdif'"):
+    changed = params_of(table, ablations=["tfsdif"])
+    changed = changed.model_copy(update={"joint": ("tfsdif",), "ablations": ()})
+    with pytest.raises(InputError, match="tfsdif"):
         table.table(
-            params_of(table, report=report), number=2, metrics=folder / "metrics",
-            split=folder / "split.csv", out=folder / "report/wrong",
+            changed, number=2, metrics=folder / "metrics", split=folder / "split.csv",
+            out=folder / "report/wrong",
         )  # fmt: skip
     assert not list((folder / "report").glob("wrong*"))
 
 
 def test_imported_weights_stand_in_for_a_training(folder, tmp_path):
-    """`zoo.NAME.weights` names a folder; what is stored is the same but for the recipe."""
-    values = VALUES["zoo"]["cddfuse"] | {"weights": str(folder / "models/fusers/cddfuse")}
-    given = {"zoo": VALUES["zoo"] | {"cddfuse": values}}
+    """`methods.NAME.weights` names a folder; what is stored is the same but for the recipe."""
+    values = VALUES["methods"]["cddfuse"] | {"weights": str(folder / "models/cddfuse")}
+    given = {"methods": VALUES["methods"] | {"cddfuse": values}}
     for name in ("split.csv", "hr", "pairs"):
         (tmp_path / name).symlink_to(folder / name)
     fit_fuser(tmp_path, "cddfuse", **given)
-    file = "models/fusers/cddfuse/weights.safetensors"
+    file = "models/cddfuse/weights.safetensors"
     assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
-    assert json.loads((tmp_path / "live/fusers/cddfuse/metrics.json").read_text())["parameters"]
-    wrong = {"zoo": VALUES["zoo"] | {"cddfuse": values | {"weights": str(tmp_path)}}}
+    assert json.loads((tmp_path / "live/cddfuse/metrics.json").read_text())["parameters"]
+    wrong = {"methods": VALUES["methods"] | {"cddfuse": values | {"weights": str(tmp_path)}}}
     with pytest.raises(InputError, match=r"has no weights\.safetensors"):
         fit_fuser(tmp_path, "cddfuse", **wrong)
 
 
-def test_what_learns_nothing_reads_no_images(folder, tmp_path):
-    fit_fuser(tmp_path, "mean")  # there is neither a split nor an image
-    for name in ("weights.safetensors", "params.yaml"):
-        file = f"models/fusers/mean/{name}"
-        assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+def test_a_variant_is_trained_as_its_method_with_the_changes(folder):
+    """What is stored names the variant, its method and the changed setting."""
+    fit_network(folder, "tfsdiff_no_psf")
+    stored = yaml.safe_load((folder / "models/tfsdiff_no_psf/params.yaml").read_text())
+    assert stored["name"] == "tfsdiff_no_psf"
+    assert stored["settings"]["method"] == "tfsdiff"
+    plain = yaml.safe_load((folder / "models/tfsdiff/params.yaml").read_text())["settings"]
+    assert stored["settings"] == plain | {"psf_weight": 0.0}
 
 
 def test_variants_change_settings_and_not_weights(folder):
-    change = {"groups": 2, "changes": {"cddfuse": {"functional first": {"first": "functional"}}}}
+    change = {"method": "cddfuse", "changes": {"first": "functional"}, "label": "functional first"}
+    wanted = {"variant_groups": 2, "variants": {"functional": change}}
     out = folder / "report/variants"
     variants.variants(
-        params_of(variants, variants=change), split=folder / "split.csv", sources=folder / "hr",
-        truth=folder / "truth", models=folder / "models/fusers", out=out,
+        params_of(variants, **wanted), split=folder / "split.csv", sources=folder / "hr",
+        truth=folder / "truth", models=folder / "models", out=out,
     )  # fmt: skip
     lines = out.with_suffix(".md").read_text().splitlines()
     assert "| CDDFuse | as set |" in lines[-2]
@@ -270,10 +286,13 @@ def test_variants_change_settings_and_not_weights(folder):
 
 def test_figure(folder):
     out = folder / "report/figure.png"
+    for cell, fused in FOLDERS.items():
+        (folder / "shown" / cell).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "shown" / cell).symlink_to(folder / "fused" / fused)
     paths = {
         "split": folder / "split.csv", "sources": folder / "hr", "low": folder / "lr",
-        "truth": folder / "truth", "joint": folder / "fused/joint/x2",
-        "cascades": folder / "fused/cascades/x2",
+        "truth": folder / "truth", "joint": folder / "shown/joint/x2",
+        "cascades": folder / "shown/cascades/x2",
     }  # fmt: skip
     figure.figure(params_of(figure), scale=2, out=out, **paths)
     first = out.read_bytes()
@@ -287,7 +306,7 @@ def test_sampling_again_gives_the_same_bytes(folder):
         params_of(sample, sampling=VALUES["sampling"] | {"batch": 1}), split=folder / "split.csv",
         low=folder / "lr", model=folder / "models/tfsdiff", out=again,
     )  # fmt: skip
-    for path in (folder / "fused/joint/x2/tfsdiff").iterdir():
+    for path in (folder / "fused/tfsdiff/x2").iterdir():
         assert (read(again / path.name) == read(path)).all()
 
 
@@ -339,8 +358,8 @@ def test_quality_refuses_what_cannot_be_drawn(folder, tmp_path):
     wanted = VALUES["quality"] | {"evaluations": [1, 51]}
     with pytest.raises(InputError, match="51 is more than the 50 noise levels"):
         draw_quality(folder, tmp_path, quality=wanted)
-    with pytest.raises(InputError, match="bicubic does not fuse by diffusion"):
-        draw_quality(folder, tmp_path, model="bicubic")
+    with pytest.raises(InputError, match="cddfuse does not fuse by diffusion"):
+        draw_quality(folder, tmp_path, model="cddfuse")
     assert not list(tmp_path.iterdir())
 
 

@@ -11,13 +11,13 @@ from tfsdiff import methods, params
 from tfsdiff.compose import CHOSEN, compose
 from tfsdiff.methods.conditional import released
 from tfsdiff.methods.conditional.network import ConditionalUNet
-from tfsdiff.report.labels import LABELS
+from tfsdiff.stages.support import settings
 
 PROFILES = ["demo", "ci", "harvard", "paper", "official"]
 STAGES = [
     "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train", "train_fuser",
-    "enlarge", "fuse", "sample", "evaluate", "table", "figure", "quality", "uncertainty",
-    "curves", "variants", "cost",
+    "enlarge", "enlarge_learned", "fuse", "fuse_learned", "sample", "evaluate", "table", "figure",
+    "quality", "uncertainty", "curves", "variants", "cost",
 ]  # fmt: skip
 
 
@@ -42,36 +42,45 @@ def test_every_stage_accepts_the_profile(values, stage):
     params.validate(known, section, "profile")
 
 
-def test_every_zoo_entry_is_accepted_by_its_member(values):
-    for name, settings in values["zoo"].items():
-        methods.build(name, settings, 2)
+def settings_of(values, name):
+    variants = {k: params.Variant(**v) for k, v in values["variants"].items()}
+    return settings.settings_of(name, values["methods"], variants)
 
 
-def test_members_play_parts_that_exist(values):
-    played = {settings.get("method", name) for name, settings in values["zoo"].items()}
-    assert played == set(methods.METHODS)
-    for part in ("networks", "enlargers", "fusers", "joint", "ablations"):
-        assert set(values[part]) <= set(values["zoo"])
-    assert {*values["enlargers"], *values["joint"]} == set(values["networks"])
+def test_settings_are_accepted_by_the_methods(values):
+    for name in (*values["methods"], *values["variants"]):
+        methods.build(name, settings_of(values, name), 2)
 
 
-def test_variants_are_settings_of_their_fusers(values):
-    for fuser, changes in values["variants"]["changes"].items():
-        for name, change in changes.items():
-            default, changed = (
-                methods.build(fuser, values["zoo"][fuser] | one, None).settings
-                for one in ({}, change)
-            )
-            assert default != changed, f"{fuser}: {name}"
+def test_methods_play_parts_that_exist(values):
+    assert set(values["methods"]) == set(methods.METHODS)
+    for part in ("enlargers", "fusers", "joint"):
+        assert set(values[part]) <= set(values["methods"])
+    # Stages that train ablations depend on the code of this method.
+    assert all(values["variants"][name]["method"] == "tfsdiff" for name in values["ablations"])
 
 
-def test_ablations_differ_in_one_choice_and_are_shown(values):
-    full = values["zoo"]["tfsdiff"]
-    for name in values["ablations"]:
-        settings = methods.build(name, values["zoo"][name], 2).settings.model_dump()
-        assert settings != full or values["diffusion"]["prediction"] == "residual"
-        assert name in values["report"]["table2"]
-        assert name in LABELS
+def test_lists_that_follow_from_others(values):
+    networks = [*values["enlargers"], *values["joint"]]
+    assert values["networks"] == [name for name in networks if name != "bicubic"]
+    for kind, names in (("enlargers", values["enlargers"]), ("fusers", values["fusers"])):
+        plain, learned = values[f"plain_{kind}"], values[f"learned_{kind}"]
+        assert sorted([*plain, *learned]) == sorted(names)
+        assert all(methods.is_learned(name, {}) for name in learned)
+        assert not any(methods.is_learned(name, {}) for name in plain)
+    assert values["evaluated_scales"] == [1, *values["scales"]]
+
+
+def test_variants_differ_from_their_methods(values):
+    """Those of the prediction may be what the section diffusion says anyway."""
+    labels = set()
+    for name, variant in values["variants"].items():
+        full = methods.build(variant["method"], values["methods"][variant["method"]], 2).settings
+        changed = methods.build(name, settings_of(values, name), 2).settings
+        shown = variant["method"] != "tfsdiff" or name in values["ablations"]
+        assert changed != full or not shown, name
+        labels.add((variant["method"], variant["label"]))
+    assert len(labels) == len(values["variants"])
 
 
 def test_profiles_have_the_same_keys(root):
@@ -94,7 +103,7 @@ def test_official_is_what_import_weights_takes(root):
     unet = params.UNet(**values["unet"])
     for method in layout.METHODS:
         family = layout.family(method)
-        assert values["zoo"][method] == family.settings
+        assert values["methods"][method] == family.settings
         with torch.device("meta"):
             network = ConditionalUNet(family.condition_channels, unet, *family.gate)
         shapes = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}

@@ -31,14 +31,14 @@ class Entry:
 
 
 METHODS = {
-    "bicubic": Entry("tfsdiff.methods.bicubic:Bicubic"),
+    "bicubic": Entry("tfsdiff.methods.bicubic.method:Bicubic"),
     "bitonicx": Entry("tfsdiff.methods.bitonicx.method:BitonicX"),
     "cddfuse": Entry("tfsdiff.methods.cddfuse.method:CDDFuse", "tfsdiff.methods.cddfuse.training"),
-    "copy": Entry("tfsdiff.methods.copy:Copy"),
+    "copy": Entry("tfsdiff.methods.copy.method:Copy"),
     "ctsr": Entry("tfsdiff.methods.ctsr.method:CTSR", "tfsdiff.methods.ctsr.training"),
     "ddfm": Entry("tfsdiff.methods.ddfm.method:DDFM", "tfsdiff.methods.ddfm.training"),
-    "mean": Entry("tfsdiff.methods.mean:Mean"),
-    "sr3": Entry("tfsdiff.methods.sr3:SR3", "tfsdiff.methods.conditional.training"),
+    "mean": Entry("tfsdiff.methods.mean.method:Mean"),
+    "sr3": Entry("tfsdiff.methods.sr3.method:SR3", "tfsdiff.methods.conditional.training"),
     "tfsdiff": Entry(
         "tfsdiff.methods.tfsdiff.method:TFSDiff", "tfsdiff.methods.conditional.training"
     ),

@@ -11,12 +11,11 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from tfsdiff import methods
 from tfsdiff.common.errors import InputError
 from tfsdiff.common.files import replacing
 from tfsdiff.common.progress import progress
@@ -31,6 +30,7 @@ from tfsdiff.params import Compute, Cost, Sampling, Section
 from tfsdiff.report.cost import Row, cascade, everything, markdown, repeatable
 from tfsdiff.report.labels import ENLARGER, FULL, label
 from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.settings import ready
 
 Found = TypeVar("Found")
 
@@ -63,6 +63,7 @@ class Params(Section):
     enlargers: tuple[str, ...]
     fusers: tuple[str, ...]
     joint: tuple[str, ...]
+    methods: dict[str, dict[str, Any]]
     sampling: Sampling
     seed: int
 
@@ -72,6 +73,7 @@ class Job:
     """A member to measure, in a process of its own.
 
     Attributes:
+        name: of the member.
         row: name of what comes out.
         model: folder of the member.
         images: image folder that it takes its sources from.
@@ -80,6 +82,7 @@ class Job:
         params: of the stage.
     """
 
+    name: str
     row: str
     model: Path
     images: Path
@@ -125,10 +128,10 @@ def _jobs(
     """One for each member that a row of Table 1 is made of."""
     for names, enlarges in ((params.enlargers, True), (params.joint, False)):
         for name in names:
-            yield Job(name, models / f"{name}-x{scale}", low, group, enlarges, params)
+            yield Job(name, name, models / f"{name}-x{scale}", low, group, enlarges, params)
     for name in params.fusers:
         row = ENLARGER.join((name, FULL))
-        yield Job(row, models / "fusers" / name, sources, group, False, params)
+        yield Job(name, row, models / name, sources, group, False, params)
 
 
 def _measured(job: Job) -> Row:
@@ -172,7 +175,8 @@ def spent(job: Job) -> tuple[float, int]:
 
 def _loaded(job: Job, made: backend.Backend) -> Method:
     sampling = job.params.sampling.model_copy(update={"batch": 1})
-    return methods.load_method(job.model, made, sampling)
+    settings, scale = job.params.methods[job.name], job.params.cost.scale if job.enlarges else None
+    return ready(job.name, settings, job.model, made, scale=scale, sampling=sampling)
 
 
 def _call(job: Job, member: Method) -> Callable[[], Tensor]:

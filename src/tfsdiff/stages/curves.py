@@ -22,7 +22,7 @@ class Params(Section):
     fusers: tuple[str, ...]
     networks: tuple[str, ...]
     scales: tuple[int, ...]
-    zoo: dict[str, dict[str, Any]]
+    methods: dict[str, dict[str, Any]]
 
 
 def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
@@ -40,7 +40,7 @@ def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
     losses = {
         name: {table: read_curve(live / "fusers" / name, table) for table in LOSSES}
         for name in params.fusers
-        if methods.weights_of(params.zoo[name]) is None
+        if methods.weights_of(params.methods[name]) is None
     }
     learned = {
         name: lines

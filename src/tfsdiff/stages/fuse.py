@@ -1,37 +1,34 @@
-"""Fuse three high-resolution sources of every test group with a member that works at one size.
+"""Fuse the sources of the test groups by a fuser that learns nothing.
 
-Reads: the split, an image folder with at least the test groups, the fitted fuser. Writes: GROUP.png
-a test group.
+Reads: the split, and as image folders the sources at full resolution and enlarged by every
+enlarger from every scale. Writes: a folder for each of them, GROUP.png a test group.
 """
 
 from pathlib import Path
+from typing import Any
 
 from tfsdiff import methods
-from tfsdiff.common.progress import progress
-from tfsdiff.core import backend, seeding
-from tfsdiff.data.dataset import load_batch, select
-from tfsdiff.params import Compute, Section
+from tfsdiff.params import Compute, Count, Section
 from tfsdiff.stages.support import cli
-from tfsdiff.stages.support.image_folders import write_fused
+from tfsdiff.stages.support.fusing import write_all
 
 
 class Params(Section):
     """What this stage may see."""
 
     compute: Compute
+    enlargers: tuple[str, ...]
+    methods: dict[str, dict[str, Any]]
+    scales: tuple[Count, ...]
     seed: int
 
 
-def fuse(params: Params, *, fuser: str, split: Path, sources: Path, model: Path, out: Path) -> None:
-    """Write what `fuser`, fitted as `model`, makes of the test groups in `sources`."""
-    member = methods.load_method(model, backend.make(params.compute))
-
-    def fused():
-        for group in progress(select(sources, split, "test"), fuser):
-            noise = seeding.generator(params.seed, "fuse", fuser, group.group)
-            yield group.group, member.fuse(load_batch(sources, [group]), [noise])[0]
-
-    write_fused(out, fused())
+def fuse(
+    params: Params, *, fuser: str, split: Path, sources: Path, enlarged: Path, out: Path
+) -> None:
+    """Write what `fuser` makes of `sources` and all folders in `enlarged` to folders of `out`."""
+    method = methods.build(fuser, params.methods[fuser], None)
+    write_all(fuser, method, params, split, sources, enlarged, out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Take the pairs of images that fusers learn from beside the groups, at high resolution.
 
-Reads: a pair folder (nothing, where `pairs.source` is none), manifest and split of the groups.
+Reads: a pair folder, which may have no pair, and manifest and split of the groups.
 Writes: a pair folder without the patients of the validation and test part.
 """
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 from tfsdiff.common.progress import progress
 from tfsdiff.data.images import Pixels, to_8bit, to_unit
-from tfsdiff.data.pairs import Pair, read_images, read_pairs, without_patients, write_pairs
+from tfsdiff.data.pairs import read_images, read_pairs, without_patients, write_pairs
 from tfsdiff.data.resample import resize
 from tfsdiff.data.slices import read_manifest
 from tfsdiff.data.split import read_split
-from tfsdiff.params import Compute, PairSource, Resolution, Section
+from tfsdiff.params import Compute, Resolution, Section
 from tfsdiff.stages.support import cli
 
 
@@ -20,17 +20,14 @@ class Params(Section):
     """What this stage may see."""
 
     compute: Compute
-    pairs: PairSource
     resolution: Resolution
 
 
 def pairs(params: Params, *, input: Path, raw: Path, split: Path, out: Path) -> None:
-    """Write the pair folder `out` from the one that `input` is, if there is any."""
-    found: list[Pair] = []
-    if params.pairs.source == "directory":
-        part_of = {place.group: place.part for place in read_split(split)}
-        unseen = {g.patient for g in read_manifest(raw) if part_of.get(g.group) != "train"}
-        found = without_patients(read_pairs(input), unseen)
+    """Write the pair folder `out` from `input`, without the patients tested on."""
+    part_of = {place.group: place.part for place in read_split(split)}
+    unseen = {g.patient for g in read_manifest(raw) if part_of.get(g.group) != "train"}
+    found = without_patients(read_pairs(input), unseen)
     pixels = params.resolution.hr_pixels
 
     def image(stored: Pixels) -> Pixels:

@@ -36,7 +36,7 @@ class Params(Section):
     scales: tuple[int, ...]
     split: Split
     train: Train
-    zoo: dict[str, dict[str, Any]]
+    methods: dict[str, dict[str, Any]]
 
 
 def table(params: Params, *, number: int, metrics: Path, split: Path, out: Path) -> None:
@@ -47,7 +47,12 @@ def table(params: Params, *, number: int, metrics: Path, split: Path, out: Path)
         rows, controls = table1_rows(*lists)
         scales, remarks = params.scales, _origins(params)
     else:
-        rows, controls, scales, remarks = report.table2, (), params.ablation_scales, ()
+        rows, controls, scales, remarks = (
+            (*params.joint, *params.ablations),
+            (),
+            params.ablation_scales,
+            (),
+        )
     cells = dict(_cells(params, metrics, (*rows, *controls), scales))
     labels = {row: label(row) for row in (*rows, *controls)}
     text = _caption(params, number, split)
@@ -83,8 +88,8 @@ def _cells(
 
 def _origins(params: Params) -> list[str]:
     """Where the weights of the fusers come from that learn."""
-    learned = [name for name in params.fusers if methods.is_learned(name, params.zoo[name])]
-    imported = [name for name in learned if methods.weights_of(params.zoo[name]) is not None]
+    learned = [name for name in params.fusers if methods.is_learned(name, params.methods[name])]
+    imported = [name for name in learned if methods.weights_of(params.methods[name]) is not None]
     here = [name for name in learned if name not in imported]
     return [
         f"{', '.join(map(label, names))}: {text}"

@@ -11,24 +11,17 @@ With `train.processes` above 1 the stage runs itself under torchrun, one process
 from pathlib import Path
 from typing import Any
 
-from tfsdiff import methods
-from tfsdiff.data.dataset import load_batch, select
-from tfsdiff.data.split import Part
-from tfsdiff.methods.base import Examples, Recipe
-from tfsdiff.params import Compute, Diffusion, Section, Train, UNet
-from tfsdiff.stages.support import cli, torchrun
-from tfsdiff.stages.support.training import fit_and_save
+from tfsdiff.params import Variant
+from tfsdiff.stages.support import cli
+from tfsdiff.stages.support.settings import settings_of
+from tfsdiff.stages.support.training import Examined, NetworkParams, Written, fit_network
 
 
-class Params(Section):
+class Params(NetworkParams):
     """What this stage may see."""
 
-    compute: Compute
-    diffusion: Diffusion
-    seed: int
-    train: Train
-    unet: UNet
-    zoo: dict[str, dict[str, Any]]
+    methods: dict[str, dict[str, Any]]
+    variants: dict[str, Variant]
 
 
 def train(
@@ -45,16 +38,10 @@ def train(
     live: Path,
     out: Path,
 ) -> None:
-    """Fit `network` on the training part and write it to the folder `out`."""
-
-    def examples(part: Part) -> Examples:
-        groups = select(high, split, part)
-        return Examples(load_batch(high, groups, truth), load_batch(low, groups))
-
-    torchrun.relaunch(params.train.processes)
-    recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)
-    member = methods.build(network, params.zoo[network], scale)
-    fit_and_save(network, member, examples, recipe, params.compute, live, speeds, out)
+    """Fit `network`, a method or a variant, on the training subset and write it to `out`."""
+    read, written = Examined(split, high, low, truth), Written(checkpoints, speeds, live, out)
+    settings = settings_of(network, params.methods, params.variants)
+    fit_network(params, network, settings, scale, read, written)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Fit one fuser at high resolution; most learn without any truth, and some nothing at all.
+"""Fit one fuser at high resolution, without any ground truth.
 
 Reads: the split, high-resolution sources, pairs beside them; or imported weights, where
-`zoo.FUSER.weights` names their folder. Writes: weights.safetensors with the settings beside it, and
-DVCLive's curves. Checkpoints and images per second lie outside every tracked output, as those of
-the stage `train`.
+`methods.FUSER.weights` names their folder. Writes: weights.safetensors with the settings beside it,
+and DVCLive's curves. Checkpoints and images per second lie outside every tracked output, as those
+of the stage `train`.
 """
 
 from pathlib import Path
@@ -16,15 +16,15 @@ from tfsdiff.data.split import Part
 from tfsdiff.methods.base import Examples, Recipe
 from tfsdiff.params import Compute, Section
 from tfsdiff.stages.support import cli
-from tfsdiff.stages.support.training import fit_and_save
+from tfsdiff.stages.support.training import Written, fit_and_save
 
 
 class Params(Section):
     """What this stage may see."""
 
     compute: Compute
+    methods: dict[str, dict[str, Any]]
     seed: int
-    zoo: dict[str, dict[str, Any]]
 
 
 def train_fuser(
@@ -39,16 +39,18 @@ def train_fuser(
     live: Path,
     out: Path,
 ) -> None:
-    """Fit `fuser` on the training part and write it to the folder `out`."""
+    """Fit `fuser` on the training subset and write it to the folder `out`."""
 
     def examples(part: Part) -> Examples:
         beside = load_pairs(pairs) if part == "train" else None
         return Examples(load_batch(sources, select(sources, split, part)), pairs=beside)
 
-    member = methods.build(fuser, params.zoo[fuser], scale=None)
+    settings = params.methods[fuser]
+    method = methods.build(fuser, settings, scale=None)
     recipe = Recipe(params.seed, checkpoints)
-    weights = methods.weights_of(params.zoo[fuser])
-    fit_and_save(fuser, member, examples, recipe, params.compute, live, speeds, out, weights)
+    written = Written(checkpoints, speeds, live, out)
+    weights = methods.weights_of(settings)
+    fit_and_save(fuser, method, examples, recipe, params.compute, written, weights)
 
 
 if __name__ == "__main__":

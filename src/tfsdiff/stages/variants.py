@@ -11,7 +11,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from tfsdiff import methods
 from tfsdiff.common.files import replacing
 from tfsdiff.common.progress import progress
 from tfsdiff.core import backend, seeding
@@ -21,10 +20,12 @@ from tfsdiff.evaluation.scores import summarise
 from tfsdiff.metrics import lpips
 from tfsdiff.metrics.error import psnr
 from tfsdiff.metrics.registry import score
-from tfsdiff.params import Compute, Metrics, Section, Variants
+from tfsdiff.params import Compute, Metrics, Section
+from tfsdiff.params import Variant as Change
 from tfsdiff.report.variants import DEFAULT, Variant, bare, markdown
 from tfsdiff.stages.support import cli
 from tfsdiff.stages.support.choose import spread
+from tfsdiff.stages.support.settings import ready
 
 
 class Params(Section):
@@ -32,24 +33,26 @@ class Params(Section):
 
     compute: Compute
     fusers: tuple[str, ...]
+    methods: dict[str, dict[str, Any]]
     metrics: Metrics
     profile: str
     seed: int
-    variants: Variants
+    variant_groups: int
+    variants: dict[str, Change]
 
 
 def variants(
     params: Params, *, split: Path, sources: Path, truth: Path, models: Path, out: Path
 ) -> None:
     """Write `out`.md and `out`.csv: every variant of the fusers that the profile has."""
-    groups = spread(select(sources, split, "test"), params.variants.groups)
+    groups = spread(select(sources, split, "test"), params.variant_groups)
     batch = load_batch(sources, groups, truth)
     network = lpips.load(params.metrics.lpips_backbone)
     cells = [
         (fuser, name, change)
         for fuser in params.fusers
-        if fuser in params.variants.changes
-        for name, change in ({DEFAULT: {}} | params.variants.changes[fuser]).items()
+        for name, change in ({DEFAULT: {}} | _changes(params, fuser)).items()
+        if _changes(params, fuser)
     ]
     found, first = [], {}
     for fuser, name, change in progress(cells, "variants"):
@@ -71,9 +74,15 @@ def variants(
             temporary.write_text(text, encoding="utf-8")
 
 
+def _changes(params: Params, fuser: str) -> dict[str, dict[str, Any]]:
+    found = params.variants.values()
+    return {variant.label: variant.changes for variant in found if variant.method == fuser}
+
+
 def _fused(params: Params, fuser: str, change: dict[str, Any], model: Path, batch: Batch) -> Tensor:
     """Levels 0..255 of the fused images (N, 3, H, W), by the noise of the stage `fuse`."""
-    member = methods.load_method(model, backend.make(params.compute), change=change)
+    settings = params.methods[fuser]
+    member = ready(fuser, settings, model, backend.make(params.compute), change=change)
     images = []
     for i, name in enumerate(batch.groups):
         one = Batch((name,), batch.sources[i : i + 1], modalities=batch.modalities[i : i + 1])

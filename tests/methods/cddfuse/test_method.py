@@ -20,7 +20,7 @@ from tfsdiff.methods.cddfuse.network import CDDFuse as Network
 from tfsdiff.methods.pairwise import stretched
 from tfsdiff.training.log import NullLog
 
-CONF = Path(__file__).parents[3] / "workflow" / "conf" / "zoo" / "cddfuse.yaml"
+CONF = Path(__file__).parents[3] / "workflow" / "conf" / "methods" / "cddfuse.yaml"
 SETTINGS: dict[str, Any] = {
     "first": "anatomical",
     "swapped": False,

@@ -22,7 +22,7 @@ from tfsdiff.methods.ddfm.prior import estimator
 from tfsdiff.methods.pairwise import slots
 from tfsdiff.training.log import NullLog
 
-CONF = Path(__file__).parents[3] / "workflow" / "conf" / "zoo" / "ddfm.yaml"
+CONF = Path(__file__).parents[3] / "workflow" / "conf" / "methods" / "ddfm.yaml"
 NETWORK = {
     "width": 8,
     "multipliers": [1, 2, 2],

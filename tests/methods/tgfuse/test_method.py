@@ -17,7 +17,7 @@ from tfsdiff.methods.tgfuse.network import Generator, reflected
 from tfsdiff.methods.tgfuse.objective import Players
 from tfsdiff.params import read_yaml
 
-CONF = Path(__file__).resolve().parents[3] / "workflow/conf/zoo/tgfuse.yaml"
+CONF = Path(__file__).resolve().parents[3] / "workflow/conf/methods/tgfuse.yaml"
 TRAIN = tiny.TRAIN.model_dump(mode="json") | {
     "steps": 2,
     "validation_steps": 2,

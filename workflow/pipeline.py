@@ -23,6 +23,8 @@ class Stage:
         name: the stage's name.
         axes: the matrix, wildcard to its values as text.
         outputs: paths with `{wildcard}` in them.
+        log: path of the log, with all wildcards in it.
+        gpus: how many a job computes on, where `compute.device` is a GPU; 0 for all others.
     """
 
     def __init__(self, name: str, entry: dict[str, Any], values: dict[str, Any]) -> None:
@@ -38,6 +40,8 @@ class Stage:
             self._pattern(path if isinstance(path, str) else next(iter(path))) for path in written
         ]
         self._inputs = [self._pattern(path) for path in entry.get("deps", [])]
+        self.log = f"results/logs/{'-'.join([name, *(f'{{{axis}}}' for axis in self.axes)])}.log"
+        self.gpus = int(self._pattern(str(entry.get("meta", {}).get("gpus", 0))))
 
     def _pattern(self, text: str) -> str:
         def replace(match: re.Match[str]) -> str:
@@ -84,9 +88,7 @@ class Pipeline:
         self._values = yaml.safe_load((root / "params.yaml").read_text(encoding="utf-8"))
         self._root = root
         self._stages = {name: Stage(name, entry, self._values) for name, entry in entries.items()}
-        self.threads: int = self._values["compute"]["threads"]
         self.device: str = self._values["compute"]["device"]
-        self.processes: int = self._values["train"]["processes"]
         self._made = [path for stage in self._stages.values() for path in stage.all_outputs()]
 
     def __getitem__(self, name: str) -> Stage:
@@ -100,6 +102,14 @@ class Pipeline:
         return lambda wildcards: [
             path for entry in self._stages[name].inputs(wildcards) for path in self._expand(entry)
         ]
+
+    def threads(self, stage: Stage) -> int:
+        """Threads of a job: a process for each of its GPUs has `compute.threads`."""
+        return self._values["compute"]["threads"] * max(stage.gpus, 1)
+
+    def gpus(self, stage: Stage) -> int:
+        """GPUs of a job."""
+        return stage.gpus if self.device == "cuda" else 0
 
     def constraints(self) -> dict[str, str]:
         """Regular expressions of all wildcards, from the matrices."""

@@ -1,0 +1,1 @@
+"""One of the sources, as it is."""

@@ -1,0 +1,1 @@
+"""SR3: enlargement by a diffusion model."""

@@ -1,0 +1,46 @@
+"""Methods as stages get them: settings of a variant, and what is loaded or built from them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfsdiff import methods
+from tfsdiff.core.backend import Backend
+from tfsdiff.methods.base import Method
+from tfsdiff.params import Sampling, Variant
+
+
+def settings_of(
+    name: str, settings: Mapping[str, dict[str, Any]], variants: Mapping[str, Variant]
+) -> dict[str, Any]:
+    """Settings of a method, or of a variant: those of its method with the changes."""
+    if name not in variants:
+        return settings[name]
+    variant = variants[name]
+    return settings[variant.method] | {methods.METHOD: variant.method} | variant.changes
+
+
+def ready(
+    name: str,
+    settings: dict[str, Any],
+    model: Path,
+    backend: Backend,
+    *,
+    scale: int | None = None,
+    sampling: Sampling | None = None,
+    change: dict[str, Any] | None = None,
+) -> Method:
+    """The method `name`: what the folder `model` holds if it learns, else built from `settings`.
+
+    Args:
+        name: of the method.
+        settings: of the method, as the parameters have them.
+        model: folder that its training wrote; none if it learns nothing.
+        backend: where it computes.
+        scale: factor of enlargement, for one that enlarges and learns nothing.
+        sampling: how a diffusion model draws.
+        change: settings that differ, and leave weights alone.
+    """
+    if methods.is_learned(name, settings):
+        return methods.load_method(model, backend, sampling, change)
+    return methods.build(name, settings | (change or {}), scale, sampling)
