@@ -10,8 +10,9 @@ import torch
 import tiny
 from tfsdiff.core.tensors import Batch
 from tfsdiff.data.resample import reduce
-from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.base import Examples
 from tfsdiff.params import Sampling, Train
+from tfsdiff.training.log import Recipe
 
 from . import torchvision_hook
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
+from tfsdiff.methods import training_module
+from tfsdiff.methods.base import Method
 from tfsdiff.methods.conditional.objective import Goal
 from tfsdiff.params import Diffusion, Train, UNet
 
@@ -64,6 +66,11 @@ def goal(**changes: Any) -> Goal:
         psf_levels="signal",
     )
     return Goal(**(vars(plain) | changes))
+
+
+def fit(method: Method, *arguments: Any) -> None:
+    """Train `method` as the stage does: (train, validation, recipe, backend, log)."""
+    training_module(method).fit(method, *arguments)
 
 
 class Rows(list):

@@ -51,7 +51,7 @@ def store(folder, name, scale, settings):
         ("g",), torch.rand(1, 3, 3, 8 * scale, 8 * scale), torch.rand(1, 3, 8 * scale, 8 * scale)
     )
     examples = Examples(high, low)
-    made.fit(examples, examples, recipe, CPU, NullLog())
+    tiny.fit(made, examples, examples, recipe, CPU, NullLog())
     methods.save_method(folder / name, name, made)
     return folder / name
 

@@ -7,9 +7,9 @@ import tiny
 from tfsdiff.core.backend import CPU
 from tfsdiff.data.resample import enlarge
 from tfsdiff.methods import build
-from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.base import Examples
 from tfsdiff.params import Sampling
-from tfsdiff.training.log import NullLog
+from tfsdiff.training.log import NullLog, Recipe
 
 
 def generators(count: int) -> list[torch.Generator]:
@@ -29,7 +29,7 @@ def test_learns_and_enlarges(
 ) -> None:
     method, rows = build("sr3", tiny.SR3, 2, sampling), tiny.Rows()
     data = examples(scale=2)
-    method.fit(data, data, recipe, CPU, rows)
+    tiny.fit(method, data, data, recipe, CPU, rows)
     assert rows[-1][1]["validation_noise"] < 0.9  # 1 at first, as the prediction starts at zero
     assert set(rows[0][1]) == {
         "train_loss",
@@ -50,7 +50,7 @@ def test_grey_stays_grey_and_colour_stays_colour(
     examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
 ) -> None:
     method = build("sr3", tiny.SR3, 2, sampling)
-    method.fit(examples(scale=2), examples(scale=2), brief, CPU, NullLog())
+    tiny.fit(method, examples(scale=2), examples(scale=2), brief, CPU, NullLog())
     low = examples(scale=2).low.sources[0]
     grey, _, coloured = method.enlarge(low, generators(3))
     assert torch.equal(grey[0], grey[1])

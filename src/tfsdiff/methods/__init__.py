@@ -6,6 +6,7 @@ A class is imported when it is asked for, so that a stage waits for no other met
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor
@@ -66,6 +67,18 @@ def _entry(name: str) -> Entry:
 def is_learned(name: str, settings: dict[str, Any]) -> bool:
     """Whether the method, or the variant of one, has anything to learn; imports nothing."""
     return _entry(settings.get(METHOD, name)).training is not None
+
+
+def training_module(method: Method) -> ModuleType:
+    """The module whose `fit(method, train, validation, recipe, backend, log)` trains `method`.
+
+    Raises:
+        InputError: there is nothing to train.
+    """
+    module = _entry(method.name).training
+    if module is None:
+        raise InputError(f"{method.name} learns nothing")
+    return importlib.import_module(module)
 
 
 def build(

@@ -19,18 +19,6 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.tensors import Batch, Pairs
 from tfsdiff.params import Sampling, Section
-from tfsdiff.training.log import Log, Recipe
-
-__all__ = [
-    "Enlarger",
-    "Examples",
-    "Fuser",
-    "Imported",
-    "JointMethod",
-    "Log",
-    "Method",
-    "Recipe",
-]
 
 
 @dataclass(frozen=True)
@@ -100,11 +88,6 @@ class Method:
         other.sampling = sampling
         return other
 
-    def fit(
-        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
-    ) -> None:
-        """Learn from `train`; `validation` may be looked at, not learned from."""
-
     @classmethod
     def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
         """Read a checkpoint of the released code, strictly: all keys and shapes must be its.
@@ -112,6 +95,7 @@ class Method:
         Args:
             checkpoint: the file; nothing in it is unpickled but tensors.
             groups: of group normalisations, of which a checkpoint has no trace; None: as released.
+                A method that normalises no groups passes over it.
 
         Raises:
             InputError: there is no such checkpoint of the method, or the file is not one.

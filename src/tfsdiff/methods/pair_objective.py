@@ -1,4 +1,4 @@
-"""Learning to fuse pairs of grey images without any ground truth."""
+"""Training on pairs of grey images without any ground truth: what CDDFuse and TGFuse share."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -8,9 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from tfsdiff.core.backend import Backend
-from tfsdiff.params import Train
+from tfsdiff.core.tensors import luminance
+from tfsdiff.methods.base import Examples
+from tfsdiff.methods.fitting import fit_network
+from tfsdiff.methods.pairwise import FeedForwardFuser, LearnedPairSettings, slots
 from tfsdiff.training.evaluate import mean_losses, sheet
 from tfsdiff.training.loader import crop, evenly
+from tfsdiff.training.log import Log, Recipe
 from tfsdiff.training.objective import Objective, Update
 
 
@@ -41,16 +45,33 @@ class GreyPairs:
         return len(self.names)
 
 
+def grey_pairs(examples: Examples) -> GreyPairs:
+    """All pairs to learn from: three of each group, and the pairs beside the groups.
+
+    Of a group: its anatomical images, and each of them with the functional one.
+    """
+    batch = examples.high
+    visible, other = slots(batch)
+    functional = luminance(batch.sources[:, 2]).clamp(0, 1)
+    both = [(visible, other), (visible, functional), (other, functional)]
+    names = [f"{group} pair {i}" for i in (1, 2, 3) for group in batch.groups]
+    if examples.pairs is not None and len(examples.pairs):
+        images = luminance(examples.pairs.images).clamp(0, 1)
+        both.append((images[:, 0], images[:, 1]))
+        names += examples.pairs.names
+    return GreyPairs(tuple(names), *(torch.cat(parts) for parts in zip(*both, strict=True)))
+
+
 class PairObjective(Objective):
-    """Objective of a method that learns to fuse pairs of grey images.
+    """What a network for pairs of grey images learns.
 
     Args:
         pairs: what to learn from.
-        settings: size of the crops, and how to augment.
+        settings: of the method; `settings.train` says how large the crops are.
         backend: where the network computes.
     """
 
-    def __init__(self, pairs: GreyPairs, settings: Train, backend: Backend) -> None:
+    def __init__(self, pairs: GreyPairs, settings: LearnedPairSettings, backend: Backend) -> None:
         self.pairs, self.settings, self.backend = pairs, settings, backend
 
     @property
@@ -69,14 +90,11 @@ class PairObjective(Objective):
 
     def cut(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Cut a random crop (2, h, w) from the images (2, H, W) of a pair."""
-        return crop(images, self.settings, 1, generator)
+        return crop(images, self.settings.train, 1, generator)
 
     @abstractmethod
     def updates(self, step: int) -> Sequence[Update]:
         """The updates that step `step` (0, 1, ...) makes: losses of (network, visible, other)."""
-
-
-Fuse = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -90,7 +108,7 @@ class PairEvaluator:
     """
 
     objective: PairObjective
-    fuse: Fuse
+    fuse: Callable[[nn.Module, Tensor, Tensor], Tensor]
     seed: int
 
     @torch.no_grad()
@@ -101,15 +119,37 @@ class PairEvaluator:
             Terms of the last step's first update, means over all pairs; and a sheet (3, H, W) in
             [0, 1] of some pairs, a line each: visible, other, fused.
         """
-        objective = self.objective
-        losses = mean_losses(network, objective, objective.settings, objective.backend, self.seed)
+        objective, train = self.objective, self.objective.settings.train
+        losses = mean_losses(network, objective, train, objective.backend, self.seed)
         return losses, self._sheet(network)
 
     def _sheet(self, network: nn.Module) -> Tensor:
         pairs, device = self.objective.pairs, self.objective.backend.device
         lines = []
-        for i in evenly(self.objective.settings.validation_images, len(pairs)):
+        for i in evenly(self.objective.settings.train.validation_images, len(pairs)):
             visible, other = (x[i : i + 1].to(device) for x in (pairs.visible, pairs.other))
             images = visible, other, self.fuse(network, visible, other)
             lines.append([x[0].cpu().clamp(0, 1) for x in images])
         return sheet(lines)
+
+
+def fit_on_pairs(
+    method: FeedForwardFuser,
+    network: nn.Module,
+    objective: type[PairObjective],
+    train: Examples,
+    validation: Examples,
+    recipe: Recipe,
+    backend: Backend,
+    log: Log,
+) -> nn.Module:
+    """Train `network` on all pairs of `train`; `validation` is for curves and the best weights.
+
+    Returns:
+        The averaged network.
+    """
+    settings = method.settings
+    seen, unseen = (objective(grey_pairs(x), settings, backend) for x in (train, validation))
+    evaluator = PairEvaluator(unseen, method.evaluate, recipe.seed)
+    data = [x for part in (seen, unseen) for x in (part.pairs.visible, part.pairs.other)]
+    return fit_network(method, network, seen, evaluator, settings.train, data, recipe, backend, log)

@@ -13,10 +13,11 @@ from tfsdiff import methods
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.pairs import load_pairs
 from tfsdiff.data.split import Part
-from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.base import Examples
 from tfsdiff.params import Compute, Section
 from tfsdiff.stages.support import cli
 from tfsdiff.stages.support.training import Written, fit_and_save
+from tfsdiff.training.log import Recipe
 
 
 class Params(Section):

@@ -3,13 +3,13 @@
 from tfsdiff.common.errors import InputError
 from tfsdiff.methods import checkpoints
 from tfsdiff.methods.base import Imported
-from tfsdiff.methods.pairwise import Arrangement, Pairwise
+from tfsdiff.methods.pairwise import PairSettings, PairwiseFuser
 
 
-class Light(Pairwise):
+class Light(PairwiseFuser):
     """Its one weight is the `gain`, of which the released code stores the square."""
 
-    Settings = Arrangement
+    Settings = PairSettings
     name = "light"
     learned = True
     importable = True

@@ -14,11 +14,11 @@ from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, luminance
 from tfsdiff.data.colour import rgb_to_ycbcr
 from tfsdiff.methods import build
-from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.base import Examples
 from tfsdiff.methods.cddfuse.method import CDDFuse
 from tfsdiff.methods.cddfuse.network import CDDFuse as Network
 from tfsdiff.methods.pairwise import stretched
-from tfsdiff.training.log import NullLog
+from tfsdiff.training.log import NullLog, Recipe
 
 CONF = Path(__file__).parents[3] / "workflow" / "conf" / "methods" / "cddfuse.yaml"
 SETTINGS: dict[str, Any] = {
@@ -70,7 +70,7 @@ def test_configuration_is_the_published_network() -> None:
     values = yaml.safe_load(CONF.read_text())["cddfuse"]
     made = build("cddfuse", values, None)
     with torch.device("meta"):
-        network = made.new_network(learning=True)
+        network = made.new_network()
     assert sum(p.numel() for p in network.parameters()) == 1_188_272
     assert made.settings.train.gradient_clip == 0.01
     assert made.settings.phase_1_steps * 3 == made.settings.train.steps
@@ -95,7 +95,7 @@ def test_wrong_settings_are_refused(changes: dict, message: str) -> None:
 
 def test_learns_in_two_phases(examples: Callable[..., Examples], recipe: Recipe) -> None:
     made, rows, data = build("cddfuse", SETTINGS, None), tiny.Rows(), examples(scale=2)
-    made.fit(data, data, recipe, CPU, rows)
+    tiny.fit(made, data, data, recipe, CPU, rows)
     (one, first), (two, second) = rows
     assert (one, two) == (3, 6)
     assert {"train_loss", "train_squares", "validation_loss"} <= first.keys()
@@ -114,9 +114,9 @@ def test_phase_1_leaves_the_fusion_layers_as_they_were(
     train = SETTINGS["train"] | {"decay": "constant", "warmup_steps": 0}
     changes = {"train": train, "phase_1_steps": 5, "halve_steps": None}
     made, data = build("cddfuse", SETTINGS | changes, None), examples(scale=2)
-    made.fit(data, data, recipe, CPU, NullLog())
+    tiny.fit(made, data, data, recipe, CPU, NullLog())
     torch.manual_seed(seeding.derive(recipe.seed, "weights"))
-    first = made.new_network(learning=True).state_dict()
+    first = made.new_network().state_dict()
     moved = {key: (x - first[key]).abs().max().item() for key, x in made.state()[0].items()}
     layers = max(way for key, way in moved.items() if "FuseLayer" in key)
     rest = max(way for key, way in moved.items() if "DIDF" in key)
@@ -209,7 +209,7 @@ def test_imported_method_cannot_be_trained(
     found = CDDFuse.import_released(released(tmp_path / "x.pth"), None)
     data = examples(scale=2)
     with pytest.raises(InputError, match="train is null"):
-        build("cddfuse", found.settings, None).fit(data, data, recipe, CPU, NullLog())
+        tiny.fit(build("cddfuse", found.settings, None), data, data, recipe, CPU, NullLog())
 
 
 def drop_part(parts: dict) -> None:
@@ -286,10 +286,8 @@ def test_other_checkpoints_are_refused(
     assert "\n" not in str(error.value)
 
 
-def test_damaged_files_and_groups_are_refused(tmp_path: Path) -> None:
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path = released(tmp_path / "x.pth")
-    with pytest.raises(InputError, match="--groups"):
-        CDDFuse.import_released(path, 8)
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(InputError, match="cut off, damaged"):
         CDDFuse.import_released(path, None)

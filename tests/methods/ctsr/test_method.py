@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.io import savemat
 
+import tiny
 from conformance import (
     REFERENCES,
     as_saved_by_octave,
@@ -21,10 +22,10 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, Pairs
 from tfsdiff.data.colour import grey
-from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.base import Examples
 from tfsdiff.methods.ctsr.dictionary import normalised, read_dictionary
 from tfsdiff.methods.ctsr.method import CTSR, RELEASED, Settings, fuse_ctsr
-from tfsdiff.training.log import NullLog
+from tfsdiff.training.log import NullLog, Recipe
 
 PLAIN = Settings(**RELEASED)
 SMALL = Settings(**RELEASED | {"atoms": 96, "sparsity": 8, "iterations": 3, "patches": 500})
@@ -64,7 +65,7 @@ class Notes(NullLog):
 def fitted(tmp_path, how=SMALL, train=None, log=None, seed=1):
     method = CTSR(how)
     recipe = Recipe(seed, tmp_path / "checkpoints")
-    method.fit(train or examples(), examples(1, seed=9), recipe, CPU, log or NullLog())
+    tiny.fit(method, train or examples(), examples(1, seed=9), recipe, CPU, log or NullLog())
     return method
 
 
@@ -241,7 +242,7 @@ def test_too_few_images_are_refused(tmp_path):
 def test_black_validation_images_leave_no_curve_of_theirs(tmp_path):
     black = Examples(batch((*np.zeros((2, 24, 24)), np.zeros((24, 24, 3)))))
     log = Notes()
-    CTSR(SMALL).fit(examples(), black, Recipe(1, tmp_path), CPU, log)
+    tiny.fit(CTSR(SMALL), examples(), black, Recipe(1, tmp_path), CPU, log)
     assert set(log.rows[0][1]) == {"train_loss", "train_psnr"}
 
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -8,9 +6,19 @@ from torch import Tensor
 
 from tfsdiff.diffusion.schedule import linear
 from tfsdiff.methods.ddfm import em
-from tfsdiff.methods.ddfm.em import Rule, em_step, respaced, start
+from tfsdiff.methods.ddfm.em import em_step, start
+from tfsdiff.methods.ddfm.prior import evenly_spaced, step_of
+from tfsdiff.methods.ddfm.settings import Settings
 
-PAPER, OFFICIAL = (Rule(mode, weight=0.5, coupling=0.001) for mode in ("paper", "official"))
+
+def settings(mode: str, weight: float = 0.5, coupling: float = 0.001) -> Settings:
+    """What the EM step looks at."""
+    return Settings.model_construct(
+        mode=mode, tv_weight=weight, tv_coupling=coupling, sampler="ddim"
+    )
+
+
+PAPER, OFFICIAL = settings("paper"), settings("official")
 SCHEDULE = linear(1000, 1e-4, 2e-2)
 
 
@@ -27,7 +35,7 @@ def noise(count: int, first: int = 0) -> list[torch.Generator]:
 
 
 @pytest.mark.parametrize(("rule", "expected"), [(PAPER, 0.55), (OFFICIAL, -0.35)])
-def test_flat_images_of_quirk_d1(rule: Rule, expected: float) -> None:
+def test_flat_images_of_d1(rule: Settings, expected: float) -> None:
     f, i, v = flat(0.55), flat(0.6), flat(-0.4)
     fused, state = em_step(f, i, v, start(i), rule)
     torch.testing.assert_close(fused, flat(expected), atol=1e-4, rtol=0)
@@ -39,14 +47,14 @@ def test_flat_images_of_quirk_d1(rule: Rule, expected: float) -> None:
 @pytest.mark.parametrize("mode", ["paper", "official"])
 def test_sources_that_agree_are_returned(mode: str, rng: torch.Generator) -> None:
     f, i = images(2, rng)
-    rule = Rule(mode, 0.5, 0.001)
+    rule = settings(mode, 0.5, 0.001)
     fused, state = em_step(f, i, i, start(i), rule)
     torch.testing.assert_close(fused, i, atol=2e-3, rtol=0)
     assert state.tau_a.isfinite().all()
 
 
 @pytest.mark.parametrize("rule", [PAPER, OFFICIAL])
-def test_result_lies_between_the_sources(rule: Rule, rng: torch.Generator) -> None:
+def test_result_lies_between_the_sources(rule: Settings, rng: torch.Generator) -> None:
     f, i, v = images(3, rng, (16, 17))
     fused, _ = em_step(f, i, v, start(i), rule)
     assert torch.all(fused >= torch.minimum(i, v) - 2e-3)
@@ -96,7 +104,7 @@ def test_precisions_of_a_size_are_kept_apart(rng: torch.Generator) -> None:
 
 
 def by_hand(f: np.ndarray, i: np.ndarray, v: np.ndarray, official: bool, steps: int) -> np.ndarray:
-    """Section 3.3 of the reference page, for one image, in dense matrices."""
+    """The EM step for one image, written out in dense matrices."""
     weight, rho, height, width = 0.2, 0.7, *f.shape
     k1, k2 = matrices(height, width)
     system = np.linalg.inv(np.eye(f.size) + k1.T @ k1 + k2.T @ k2)
@@ -126,7 +134,7 @@ def by_hand(f: np.ndarray, i: np.ndarray, v: np.ndarray, official: bool, steps: 
 @pytest.mark.parametrize("mode", ["paper", "official"])
 def test_steps_are_those_of_the_reference(mode: str, rng: torch.Generator) -> None:
     f, i, v = images(3, rng)
-    state, rule = start(i), Rule(mode, 0.2, 0.7)
+    state, rule = start(i), settings(mode, 0.2, 0.7)
     for steps in (1, 2, 3):
         fused, state = em_step(f, i, v, state, rule)
         expected = by_hand(*(x[0, 0].numpy() for x in (f, i, v)), mode == "official", steps)
@@ -134,7 +142,9 @@ def test_steps_are_those_of_the_reference(mode: str, rng: torch.Generator) -> No
 
 
 @pytest.mark.parametrize("rule", [PAPER, OFFICIAL])
-def test_an_image_does_not_see_the_others_of_its_batch(rule: Rule, rng: torch.Generator) -> None:
+def test_an_image_does_not_see_the_others_of_its_batch(
+    rule: Settings, rng: torch.Generator
+) -> None:
     f, i, v = images(3, rng)
     f2, i2, v2 = images(3, rng) / 5
     together, alone = start(torch.cat([i, i2])), start(i)
@@ -148,19 +158,19 @@ def test_an_image_does_not_see_the_others_of_its_batch(rule: Rule, rng: torch.Ge
 def test_exactly_cancelling_differences_give_no_nan() -> None:
     """The released code divides infinity by infinity where y - x is -1e-6."""
     f, i, v = flat(1e-6), flat(0.0), flat(-0.5)
-    fused, state = em_step(f, i, v, start(i), replace(PAPER, coupling=0.0))
+    fused, state = em_step(f, i, v, start(i), settings("paper", coupling=0.0))
     assert fused.isfinite().all()
     assert state.tau_a.isfinite()
 
 
 @pytest.mark.parametrize("rule", [PAPER, OFFICIAL])
-def test_luminance_exchange(rule: Rule, rng: torch.Generator) -> None:
+def test_luminance_exchange(rule: Settings, rng: torch.Generator) -> None:
     """Against scikit-image where the swing is the studio's; chroma stays in either."""
     x_0 = 2 * torch.rand(1, 3, 4, 5, generator=rng, dtype=torch.float64) - 1
     new = images(1, rng, (4, 5))[0]
-    luma = em.luma_of(x_0, rule)
-    got = em.exchange(x_0, luma, new, rule)
-    torch.testing.assert_close(em.luma_of(got, rule), new)
+    luma = em.luma_of(x_0, rule.mode)
+    got = em.exchange(x_0, luma, new, rule.mode)
+    torch.testing.assert_close(em.luma_of(got, rule.mode), new)
     if rule.mode == "official":
         ycbcr = rgb2ycbcr(x_0[0].permute(1, 2, 0).numpy()) / 255
         np.testing.assert_allclose(luma[0, 0], ycbcr[..., 0], atol=1e-12)
@@ -171,55 +181,61 @@ def test_luminance_exchange(rule: Rule, rng: torch.Generator) -> None:
 
 
 @pytest.mark.parametrize(("luminance", "grey"), [(-1.0, -1.237), (0.0, -0.073), (1.0, 1.091)])
-def test_studio_swing_of_quirk_d3(luminance: float, grey: float) -> None:
+def test_studio_swing_of_d3(luminance: float, grey: float) -> None:
     x_0 = torch.zeros(1, 3, 1, 1)
-    luma = em.luma_of(x_0, OFFICIAL)
-    got = em.exchange(x_0, luma, torch.full((1, 1, 1, 1), luminance), OFFICIAL)
+    luma = em.luma_of(x_0, "official")
+    got = em.exchange(x_0, luma, torch.full((1, 1, 1, 1), luminance), "official")
     torch.testing.assert_close(got, torch.full((1, 3, 1, 1), grey), atol=1e-3, rtol=0)
 
 
-def test_respaced_steps_are_the_released_ones() -> None:
-    steps = respaced(SCHEDULE, 100)
-    assert list(steps.values())[::-1][:7] == [0, 10, 20, 30, 40, 50, 61]
-    assert list(steps.values())[:2] == [999, 989]
-    levels = list(steps)
-    assert levels == sorted(levels)
+def steps_of(levels: tuple[float, ...]) -> list[int]:
+    return [step_of(SCHEDULE, g) for g in levels[:-1]]
+
+
+def test_evenly_spaced_steps_are_the_released_ones() -> None:
+    levels = evenly_spaced(SCHEDULE, 100)
+    assert steps_of(levels)[::-1][:7] == [0, 10, 20, 30, 40, 50, 61]
+    assert steps_of(levels)[:2] == [999, 989]
+    assert list(levels) == sorted(levels)
     assert levels[0] == SCHEDULE.alpha_bar[1000].sqrt().item()
-    assert levels[-1] == SCHEDULE.alpha_bar[1].sqrt().item()
+    assert levels[-2:] == (SCHEDULE.alpha_bar[1].sqrt().item(), 1.0)
 
 
 def test_number_of_steps() -> None:
-    assert list(respaced(SCHEDULE, 1).values()) == [999]
-    assert list(respaced(SCHEDULE, 2).values()) == [999, 0]
-    assert list(respaced(SCHEDULE, 1000).values()) == list(range(999, -1, -1))
+    assert steps_of(evenly_spaced(SCHEDULE, 1)) == [999]
+    assert steps_of(evenly_spaced(SCHEDULE, 2)) == [999, 0]
+    assert steps_of(evenly_spaced(SCHEDULE, 1000)) == list(range(999, -1, -1))
     for wrong in (0, 1001):
         with pytest.raises(ValueError, match="cannot be drawn"):
-            respaced(SCHEDULE, wrong)
+            evenly_spaced(SCHEDULE, wrong)
 
 
 @pytest.mark.parametrize("chain", ["ddim", "ancestral"])
 @pytest.mark.parametrize("rule", [PAPER, OFFICIAL])
-def test_fused_image_is_a_rectified_estimate(chain: str, rule: Rule, rng: torch.Generator) -> None:
+def test_fused_image_is_a_rectified_estimate(
+    chain: str, rule: Settings, rng: torch.Generator
+) -> None:
     """Written out for two steps of DDIM; the chain ends with the rectified estimate itself."""
     i, v = images(2, rng, (4, 6)).float()
     seen = []
 
-    def estimate(x: Tensor, t: int) -> Tensor:
-        seen.append((x, t))
+    def estimate(x: Tensor, g: float) -> Tensor:
+        seen.append((x, g))
         return (x / 2).clamp(-1, 1)
 
-    steps = respaced(SCHEDULE, 2)
-    got = em.fuse(estimate, (i, v), steps, rule, chain, noise(1))
-    assert [t for _, t in seen] == [999, 0]
+    levels = evenly_spaced(SCHEDULE, 2)
+    how = rule.model_copy(update={"sampler": chain})
+    got = em.fuse(estimate, (i, v), levels, how, noise(1))
+    assert [g for _, g in seen] == list(levels[:-1])
     state, results = start(i), []
     for x, _ in seen:
         x_0 = (x / 2).clamp(-1, 1)
-        luma = em.luma_of(x_0, rule)
+        luma = em.luma_of(x_0, rule.mode)
         new, state = em_step(luma, i, v, state, rule)
-        results.append(em.exchange(x_0, luma, new, rule))
+        results.append(em.exchange(x_0, luma, new, rule.mode))
     torch.testing.assert_close(got, results[1])
     if chain == "ddim":
-        g, g_next = steps
+        g, g_next, _ = levels
         eps = (seen[0][0] - g * results[0]) / (1 - g**2) ** 0.5
         wanted = g_next * results[0] + (1 - g_next**2) ** 0.5 * eps
         torch.testing.assert_close(seen[1][0], wanted, atol=1e-5, rtol=1e-5)
@@ -228,11 +244,12 @@ def test_fused_image_is_a_rectified_estimate(chain: str, rule: Rule, rng: torch.
 @pytest.mark.parametrize("chain", ["ddim", "ancestral"])
 def test_images_of_a_batch_are_drawn_apart(chain: str, rng: torch.Generator) -> None:
     i, v = images(4, rng, (4, 6)).float().view(2, 2, 1, 4, 6)
-    steps = respaced(SCHEDULE, 5)
+    levels = evenly_spaced(SCHEDULE, 5)
+    how = PAPER.model_copy(update={"sampler": chain})
 
     def drawn(i: Tensor, v: Tensor, first: int) -> Tensor:
         generators = noise(len(i), first)
-        return em.fuse(lambda x, t: x.clamp(-1, 1), (i, v), steps, PAPER, chain, generators)
+        return em.fuse(lambda x, g: x.clamp(-1, 1), (i, v), levels, how, generators)
 
     both = drawn(i, v, 0)
     for n in range(2):

@@ -13,14 +13,14 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, Pairs, luminance
 from tfsdiff.methods import build, load_method, save_method, take_weights, write_method
-from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.base import Examples
 from tfsdiff.methods.ddfm import em
-from tfsdiff.methods.ddfm.em import Rule, respaced
-from tfsdiff.methods.ddfm.method import DDFM, SCHEDULE, images_of
+from tfsdiff.methods.ddfm.method import DDFM
 from tfsdiff.methods.ddfm.network import Architecture, GuidedUNet, network_without_weights
-from tfsdiff.methods.ddfm.prior import estimator
+from tfsdiff.methods.ddfm.prior import SCHEDULE, estimator, evenly_spaced
+from tfsdiff.methods.ddfm.training import images_of
 from tfsdiff.methods.pairwise import slots
-from tfsdiff.training.log import NullLog
+from tfsdiff.training.log import NullLog, Recipe
 
 CONF = Path(__file__).parents[3] / "workflow" / "conf" / "methods" / "ddfm.yaml"
 NETWORK = {
@@ -127,7 +127,7 @@ def test_learns_and_fuses(examples: Callable[..., Examples], recipe: Recipe) -> 
     train = SETTINGS["train"] | {"steps": 24, "validation_steps": 12, "learning_rate": 1e-2}
     made, rows = build("ddfm", SETTINGS | {"train": train}, None), tiny.Rows()
     data = examples(scale=2)
-    made.fit(data, examples(scale=2, seed=1), recipe, CPU, rows)
+    tiny.fit(made, data, examples(scale=2, seed=1), recipe, CPU, rows)
     losses = [values["validation_loss"] for _, values in rows]
     assert losses[1] < losses[0]
     assert losses[1] < 0.9  # 1 at first, as the prediction starts at zero
@@ -143,7 +143,7 @@ def test_two_trainings_give_the_same_weights(
     states = []
     for name in "ab":
         made, data = build("ddfm", SETTINGS, None), examples(scale=2)
-        made.fit(data, data, replace(recipe, checkpoints=tmp_path / name), CPU, NullLog())
+        tiny.fit(made, data, data, replace(recipe, checkpoints=tmp_path / name), CPU, NullLog())
         states.append(made.state()[0])
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
@@ -152,7 +152,7 @@ def test_is_stored_with_the_origin_of_its_prior(
     examples: Callable[..., Examples], recipe: Recipe, tmp_path: Path
 ) -> None:
     made, data = build("ddfm", SETTINGS, None), examples(scale=2)
-    made.fit(data, data, recipe, CPU, NullLog())
+    tiny.fit(made, data, data, recipe, CPU, NullLog())
     save_method(tmp_path / "a", "ddfm", made)
     assert yaml.safe_load((tmp_path / "a" / "params.yaml").read_text())["prior"] == "own"
     loaded = load_method(tmp_path / "a", CPU)
@@ -179,13 +179,10 @@ def test_needs_weights() -> None:
 
 def rectified(i: Tensor, v: Tensor, mode: str, sampler: str = "ddim") -> Tensor:
     """What the prior of `network` makes of luminances of [-1, 1]: (1, 3, H, W)."""
-    estimate, steps = estimator(network(), SCHEDULE, CPU), respaced(SCHEDULE, 3)
+    settings = build("ddfm", SETTINGS | {"mode": mode, "sampler": sampler}, None).settings
+    estimate, levels = estimator(network(), SCHEDULE, CPU), evenly_spaced(SCHEDULE, 3)
     with torch.inference_mode():
-        return em.fuse(estimate, (i, v), steps, rule(mode), sampler, generators(1))
-
-
-def rule(mode: str) -> Rule:
-    return Rule(mode, SETTINGS["tv_weight"], SETTINGS["tv_coupling"])
+        return em.fuse(estimate, (i, v), levels, settings, generators(1))
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
@@ -201,13 +198,13 @@ def test_flat_images_are_not_stretched_to_noise(mode: str, sampler: str) -> None
 
 @pytest.mark.parametrize("sampler", ["ddim", "ancestral"])
 @pytest.mark.parametrize("mode", ["paper", "official"])
-def test_slots_of_quirk_d2(mode: str, sampler: str) -> None:
+def test_slots_of_d2(mode: str, sampler: str) -> None:
     """Paper: V is the visible image; official: I is."""
     visible, other = luminance(batch(1).sources[:, 1]), luminance(batch(1).sources[:, 2])
     got = make(mode=mode, sampler=sampler).fuse_pair(visible, other, generators(1))
     i, v = (other, visible) if mode == "paper" else (visible, other)
     x_0 = rectified(2 * i - 1, 2 * v - 1, mode, sampler)
-    wanted = (em.luma_of(x_0, rule(mode)) + 1) / 2
+    wanted = (em.luma_of(x_0, mode) + 1) / 2
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
 
 
@@ -235,7 +232,7 @@ def test_an_image_does_not_depend_on_its_batch(mode: str) -> None:
         assert torch.equal(made.fuse(one, generators(1, i)), together[i : i + 1])
 
 
-def test_stretch_of_quirk_d10() -> None:
+def test_stretch_of_d10() -> None:
     y = luminance(batch(1).sources[:, 1]), luminance(batch(1).sources[:, 2])
     plain, full = (
         make(mode="official", stretch=s).fuse_pair(*y, generators(1)) for s in ("none", "official")
@@ -301,7 +298,7 @@ def test_imported_weights_take_the_place_of_a_training(
     assert made.state()[1]["prior"] == "imported"
     data = examples(scale=2)
     with pytest.raises(InputError, match="train is null"):
-        imported.fit(data, data, recipe, CPU, NullLog())
+        tiny.fit(imported, data, data, recipe, CPU, NullLog())
 
 
 def test_groups_are_taken_from_the_command_line(tmp_path: Path) -> None:

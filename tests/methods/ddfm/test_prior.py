@@ -4,13 +4,12 @@ from torch import Tensor, nn
 
 import tiny
 from tfsdiff.core.backend import CPU
-from tfsdiff.diffusion.schedule import linear
-from tfsdiff.methods.ddfm import prior
-from tfsdiff.methods.ddfm.prior import Images, PriorEvaluator, PriorObjective
+from tfsdiff.methods.ddfm.network import Architecture
+from tfsdiff.methods.ddfm.prior import SCHEDULE, estimator
+from tfsdiff.methods.ddfm.settings import Settings
+from tfsdiff.methods.ddfm.training import Images, PriorEvaluator, PriorObjective
 from tfsdiff.params import Train
 from tfsdiff.training.objective import lowest_loss
-
-SCHEDULE = linear(1000, 1e-4, 2e-2)
 
 
 class Constant(nn.Module):
@@ -30,10 +29,21 @@ def noise(count: int) -> list[torch.Generator]:
     return [torch.Generator().manual_seed(i) for i in range(count)]
 
 
-def objective(images: Tensor, multiple: int = 4, **changes: object) -> PriorObjective:
-    settings = tiny.TRAIN.model_copy(update=changes)
+def objective(images: Tensor, levels: int = 3, **changes: object) -> PriorObjective:
+    """Of a network of so many resolutions, which needs sides that are multiples of 4 by default."""
+    network = Architecture(
+        width=8,
+        multipliers=(1,) * levels,
+        blocks=1,
+        attention_levels=(),
+        head_channels=8,
+        groups=4,
+        learned_variance=False,
+    )
+    train = tiny.TRAIN.model_copy(update=changes)
+    settings = Settings.model_construct(network=network, train=train)
     names = tuple(f"image {i}" for i in range(len(images)))
-    return PriorObjective(Images(names, 2 * images - 1), SCHEDULE, settings, multiple, CPU)
+    return PriorObjective(Images(names, 2 * images - 1), settings, CPU)
 
 
 def test_loss_is_the_mean_squared_error_of_the_noise(images: Tensor) -> None:
@@ -69,7 +79,7 @@ def test_steps_cover_the_whole_schedule(images: Tensor) -> None:
 def test_crops_and_padding(images: Tensor) -> None:
     x_0, eps, _ = objective(images, crop_pixels=12).draw(torch.tensor([0, 3]), noise(2))
     assert x_0.shape == eps.shape == (2, 3, 12, 12)
-    odd = objective(images[..., :13, :], multiple=8, augment="none")
+    odd = objective(images[..., :13, :], levels=4, augment="none")
     x_0 = odd.draw(torch.tensor([1]), noise(1))[0]
     assert x_0.shape == (1, 3, 16, 16)
     assert torch.equal(x_0[0, :, :13], 2 * images[1, :, :13] - 1)
@@ -104,11 +114,11 @@ def test_evaluator_draws_by_few_evaluations(images: Tensor) -> None:
 
 def test_estimate_is_clamped_and_right_for_the_right_noise(images: Tensor) -> None:
     x_0, eps = 2 * images - 1, torch.randn_like(images)
-    g = SCHEDULE.alpha_bar[301].sqrt().item()
+    g = SCHEDULE.alpha_bar[301].sqrt().item()  # of step 300 in 0..T - 1
     x = g * x_0 + (1 - g**2) ** 0.5 * eps
-    exact = prior.estimator(lambda x, t: torch.cat([eps, eps], 1), SCHEDULE, CPU)
-    torch.testing.assert_close(exact(x, 300), x_0, atol=1e-5, rtol=0)
-    wrong = prior.estimator(lambda x, t: -eps, SCHEDULE, CPU)(x, 300)
+    exact = estimator(lambda x, t: torch.cat([eps, eps], 1), SCHEDULE, CPU)
+    torch.testing.assert_close(exact(x, g), x_0, atol=1e-5, rtol=0)
+    wrong = estimator(lambda x, t: -eps, SCHEDULE, CPU)(x, g)
     assert wrong.abs().max() == 1
 
 

@@ -8,10 +8,10 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.data.resample import enlarge
 from tfsdiff.methods import build
-from tfsdiff.methods.base import Examples, Recipe
+from tfsdiff.methods.base import Examples
 from tfsdiff.methods.conditional import network
 from tfsdiff.params import Sampling
-from tfsdiff.training.log import NullLog
+from tfsdiff.training.log import NullLog, Recipe
 
 PAPER = tiny.TFSDIFF | {"psf_weight": 2.0, "psf_ssim": 0.5}
 
@@ -68,7 +68,7 @@ def test_learns_and_fuses(
 ) -> None:
     settings = PAPER | {"tmfa": tmfa, "psf_weight": psf_weight}
     method, rows, data = build("tfsdiff", settings, 2, sampling), tiny.Rows(), examples(scale=2)
-    method.fit(data, data, recipe, CPU, rows)
+    tiny.fit(method, data, data, recipe, CPU, rows)
     assert rows[-1][1]["validation_noise"] < 0.9  # 1 at first, as the prediction starts at zero
     assert ("validation_psf_mse" in rows[0][1]) == bool(psf_weight)
     fused = method.fuse(data.low, generators(4))
@@ -82,7 +82,7 @@ def test_odd_sizes_and_batches(
 ) -> None:
     method = build("tfsdiff", PAPER, 3, sampling)
     data = examples(scale=3, pixels=21)
-    method.fit(data, data, brief, CPU, NullLog())
+    tiny.fit(method, data, data, brief, CPU, NullLog())
     fused = method.fuse(data.low, generators(4))
     assert fused.shape == (4, 3, 21, 21)
     alone = Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1)
@@ -98,7 +98,7 @@ def test_restoring_draws_no_first_weights(
 ) -> None:
     """They take seconds for the published network, and would be overwritten at once."""
     method, data = build("tfsdiff", PAPER, 2, sampling), examples(scale=2)
-    method.fit(data, data, brief, CPU, NullLog())
+    tiny.fit(method, data, data, brief, CPU, NullLog())
     drawn = []
     monkeypatch.setattr(network, "initialise", lambda *given: drawn.append(given))
     other = build("tfsdiff", PAPER, 2, sampling)

@@ -1,11 +1,12 @@
 """CDDFuse: fuses two images by features that they share and features that each has of its own.
 
 Source: Z. Zhao et al., "CDDFuse: Correlation-driven dual-branch feature decomposition for
-multi-modality image fusion", CVPR 2023, as its released code has it (reference page, chapter 1).
-Three images are fused by two calls (chapter 8), or at once by the sum of their features.
+multi-modality image fusion", CVPR 2023, as its released code has it. Three images are fused by two
+calls, or at once by the sum of their features. Letters such as C6 are entries of
+docs/reproduction-notes.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,21 +15,18 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from tfsdiff.common.errors import InputError
-from tfsdiff.core.backend import Backend
 from tfsdiff.methods import checkpoints
 from tfsdiff.methods.base import Imported
 from tfsdiff.methods.cddfuse import network as nets
 from tfsdiff.methods.cddfuse.network import Skip, skip_image
-from tfsdiff.methods.cddfuse.objective import Decomposition, PhaseOneSkip, Plan, Similarity
-from tfsdiff.methods.pair_objective import GreyPairs
-from tfsdiff.methods.pairwise import Learned, LearnedPairwise, Three, stretched
+from tfsdiff.methods.pairwise import FeedForwardFuser, LearnedPairSettings, Three, stretched
 from tfsdiff.params import Count, Section
 
 PARTS = ("DIDF_Encoder", "DIDF_Decoder", "BaseFuseLayer", "DetailFuseLayer")  # of a checkpoint
 BLOCK = "DIDF_Encoder.encoder_level1."
 
 
-class Settings(Learned):
+class Settings(LearnedPairSettings):
     """Architecture, what of the released code is followed, and the two phases of the training."""
 
     # simultaneous: no calls one after another, the features of all three images are summed
@@ -39,9 +37,13 @@ class Settings(Learned):
     skip: Skip  # what is added in front of the sigmoid when fusing (C6)
     stretch: Literal["official", "none"]  # each call's result from its minimum to its maximum (C9)
     phase_1_steps: Count  # of train.steps, which rebuild images; the others fuse
-    phase_1_skip: PhaseOneSkip
-    halve_steps: Count | None  # after which the learning rate is halved, each time (C7)
-    similarity: Similarity  # in phase I (C3)
+    # what the decoder is given to rebuild an image, beside its features; own: the image (C6)
+    phase_1_skip: Literal["own", "none"]
+    # after so many steps the learning rate is halved, again and again; of encoder and decoder from
+    # the start on, of the fusion layers from that of phase II (C7); null: never
+    halve_steps: Count | None
+    # of phase I (C3); official: DSSIM, clamp(1 - SSIM, 0, 1) / 2; paper: 1 - SSIM
+    similarity: Literal["official", "paper"]
     visible_gradient: Annotated[float, Field(ge=0)]  # weight in phase I (C4); 0: paper
     redraws: Annotated[int, Field(ge=0)]  # of a crop with little contrast (C8); 0: it is taken
 
@@ -69,11 +71,11 @@ OFFICIAL: dict[str, Any] = {  # what computes the released results from the chec
 }
 
 
-class CDDFuse(LearnedPairwise):
+class CDDFuse(FeedForwardFuser):
     """Fusion by correlation-driven decomposition."""
 
-    Settings: ClassVar[type[Section]] = Settings
     name = "cddfuse"
+    Settings: ClassVar[type[Section]] = Settings
     importable = True
 
     settings: Settings
@@ -85,29 +87,13 @@ class CDDFuse(LearnedPairwise):
         Which skip the weights were trained with, no checkpoint says: settings are those of the
         medical one (MIF), which takes none. That for infrared and visible light needs `skip: sum`.
         """
-        if groups is not None:
-            raise InputError(f"--groups: {cls.__name__} normalises no groups; leave it out")
         tensors = checkpoints.load_several(checkpoint, PARTS)
         return cls.recognise(checkpoint, tensors, OFFICIAL, architecture)
 
-    def new_network(self, learning: bool) -> nets.CDDFuse:
+    def new_network(self, recipe: Mapping[str, Any] | None = None) -> nets.CDDFuse:
         """The network that the settings describe."""
         s = self.settings
         return nets.CDDFuse(s.width, s.heads, s.blocks)
-
-    def objective(self, pairs: GreyPairs, backend: Backend) -> Decomposition:
-        """Phase I, then phase II."""
-        s = self.settings
-        plan = Plan(
-            phase_1_steps=s.phase_1_steps,
-            phase_1_skip=s.phase_1_skip,
-            skip=s.skip,
-            similarity=s.similarity,
-            visible_gradient=s.visible_gradient,
-            halve_steps=s.halve_steps,
-            redraws=s.redraws,
-        )
-        return Decomposition(pairs, s.train, backend, plan)
 
     def evaluate(self, network: nets.CDDFuse, visible: Tensor, other: Tensor) -> Tensor:
         """Fuse (B, 1, H, W) and n others (B, n, H, W), all in [0, 1], to (B, 1, H, W)."""
@@ -126,7 +112,7 @@ class CDDFuse(LearnedPairwise):
         return self.fuse_pair(visible, others, generators).to(visible).clamp(0, 1)
 
 
-def architecture(tensors: dict[str, Tensor]) -> dict[str, int]:
+def architecture(tensors: Mapping[str, Tensor]) -> dict[str, int]:
     """Read width, heads and blocks off the tensors of a checkpoint.
 
     Raises:

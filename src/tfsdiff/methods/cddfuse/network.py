@@ -1,7 +1,8 @@
 """The networks of CDDFuse; attribute names give the keys of the released code.
 
 Source: Z. Zhao et al., "CDDFuse: Correlation-driven dual-branch feature decomposition for
-multi-modality image fusion", CVPR 2023, as its released code has it (reference page, chapter 1).
+multi-modality image fusion", CVPR 2023, section 3.2, as its released code has it. Letters
+such as C1 are entries of docs/reproduction-notes.md.
 """
 
 from collections.abc import Sequence
@@ -83,7 +84,7 @@ class Attention(nn.Module):
 
 
 class BaseAttention(nn.Module):
-    """Attention of the base branch: the filter sees all channels (quirk C1)."""
+    """Attention of the base branch: the filter sees all channels (C1)."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -103,7 +104,7 @@ class FeedForward(nn.Module):
     Args:
         width: of input and output.
         hidden: of a half.
-        groups: of the filter; 2 hidden is depthwise, the base branch has half as many (quirk C2).
+        groups: of the filter; 2 hidden is depthwise, the base branch has half as many (C2).
     """
 
     def __init__(self, width: int, hidden: int, groups: int) -> None:

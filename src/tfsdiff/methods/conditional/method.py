@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from tfsdiff.core.backend import Backend
-from tfsdiff.methods.base import Examples, Log, Method, Recipe
+from tfsdiff.methods.base import Examples, Method
 from tfsdiff.methods.conditional.model import ConditionalDiffusion, Design, Stack
 from tfsdiff.methods.conditional.objective import Process
 from tfsdiff.params import Diffusion, Prediction, Section, UNet, validate
+from tfsdiff.training.log import Log, Recipe
 from tfsdiff.training.losses import Norm
 
 

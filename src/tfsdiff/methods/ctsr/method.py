@@ -1,11 +1,11 @@
 """CTSR: fusion of three images by rolling guidance, sparse codes and an adaptive choice of energy.
 
 Source: Y. Jie et al., "Tri-modal medical image fusion based on adaptive energy choosing scheme and
-sparse representation", Measurement 204, 2022, as its released code has it; steps as in the
-reference page, 6.1. The dictionary is learned from the training images, or read from a file.
+sparse representation", Measurement 204, 2022, as its released code has it. The dictionary is
+learned from the training images, or read from a file. Letters such as R5 are entries of
+docs/reproduction-notes.md.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -15,30 +15,17 @@ from pydantic import Field
 from torch import Tensor
 
 from tfsdiff.common.errors import InputError
-from tfsdiff.common.progress import progress
-from tfsdiff.core import seeding
 from tfsdiff.core.backend import Backend
-from tfsdiff.core.tensors import luminance
 from tfsdiff.data.colour import rgb_to_yuv, yuv_to_rgb
-from tfsdiff.methods.base import Examples, Imported, Log, Recipe
+from tfsdiff.methods.base import Imported
 from tfsdiff.methods.classical import Classical, Group, check_group
-from tfsdiff.methods.ctsr.dictionary import (
-    checked,
-    improve,
-    initial,
-    picture,
-    read_dictionary,
-    representation_error,
-    training_patches,
-)
+from tfsdiff.methods.ctsr.dictionary import checked, read_dictionary
 from tfsdiff.methods.ctsr.laplacian import brighter_or_sharper
 from tfsdiff.methods.ctsr.rolling import rolling_guidance
 from tfsdiff.methods.ctsr.sparse import SIDE, fuse_sparse
 from tfsdiff.params import Count, Odd, Section
-from tfsdiff.training.checkpoint import Checkpoint, fingerprint
 
 LEARNED = "learned"
-UNSEEN_SHARE = 8  # patches learned from over those that the curve of the validation is made of
 RELEASED = {
     "dictionary": LEARNED,
     "learned_from": "images",
@@ -76,10 +63,10 @@ class Settings(Section):
 
 
 class CTSR(Classical):
-    """Fuses each group by `fuse_ctsr`; learns the dictionary."""
+    """Fuses each group by `fuse_ctsr`, with a dictionary."""
 
-    Settings: ClassVar[type[Section]] = Settings
     name = "ctsr"
+    Settings: ClassVar[type[Section]] = Settings
     learned = True
     importable = True
     _dictionary: np.ndarray | None = None
@@ -100,56 +87,9 @@ class CTSR(Classical):
             f"ctsr, a dictionary of {atoms} atoms of {SIDE} x {SIDE} pixels",
         )
 
-    def fit(
-        self, train: Examples, validation: Examples, recipe: Recipe, backend: Backend, log: Log
-    ) -> None:
-        """Learn the dictionary from all images of `train`, or from their textures; or read it.
-
-        A killed training goes on after its last iteration.
-
-        Raises:
-            InputError: there are too few images, or the file is no dictionary.
-        """
-        limit = self.settings.patches
-        vectors = self._patches(train, limit, recipe.seed, "train")
-        unseen = self._patches(validation, limit // UNSEEN_SHARE, recipe.seed, "validation")
-        judge = _Judge(vectors, unseen, self.settings.sparsity, log)
-        if self.settings.dictionary == LEARNED:
-            self._dictionary = self._learn(vectors, recipe, judge)
-        else:
-            self._dictionary = read_dictionary(Path(self.settings.dictionary))
-            judge.note(0, self._dictionary)
-        log.samples(torch.from_numpy(picture(self._dictionary)).expand(3, -1, -1))
-        self._recipe = {"seed": recipe.seed}
-
-    def _patches(self, examples: Examples, most: int, seed: int, part: str) -> np.ndarray:
-        images = _luminances(examples)
-        if self.settings.learned_from == "textures":
-            images = (image - smoothed(image, self.settings) for image in images)
-        return training_patches(images, most, seeding.rng(seed, "ctsr", part))
-
-    def _learn(self, vectors: np.ndarray, recipe: Recipe, judge: "_Judge") -> np.ndarray:
-        settings = self.settings
-        identity = ["CTSR", settings.model_dump(mode="json"), recipe.seed]
-        mark = fingerprint(identity, [torch.from_numpy(vectors)])
-        checkpoint = Checkpoint(recipe.checkpoints, mark)
-        checkpoint.sweep()
-        found = checkpoint.load()
-        if found is None:
-            rng = seeding.rng(recipe.seed, "ctsr", "initial")
-            dictionary, done = initial(vectors, settings.atoms, rng), 0
-        else:
-            dictionary, done = found[0]["dictionary"].numpy(), len(found[1]["history"])
-            judge.repeat(found[1]["history"])
-        steps = range(done, settings.iterations)
-        for step in progress(steps, "CTSR", settings.iterations, done):
-            rng = seeding.rng(recipe.seed, "ctsr", "step", step)
-            dictionary = improve(vectors, dictionary, settings.sparsity, rng)
-            judge.note(step + 1, dictionary)
-            checkpoint.save(
-                {"dictionary": torch.from_numpy(dictionary)}, {"history": judge.history}
-            )
-        return dictionary
+    def set_dictionary(self, dictionary: np.ndarray, recipe: dict[str, Any]) -> None:
+        """Fuse by `dictionary` (64, A) from now on; `recipe` is stored beside it."""
+        self._dictionary, self._recipe = dictionary, recipe
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """The dictionary (64, A) in float64, and the seed it was learned with."""
@@ -171,41 +111,13 @@ class CTSR(Classical):
         unit = checked(matrix, "dictionary")
         if matrix.dtype != unit.dtype or not np.allclose(matrix, unit, rtol=0, atol=1e-9):
             raise InputError("dictionary: its atoms are not float64 of length 1; train again")
-        self._dictionary, self._recipe = matrix, values
+        self.set_dictionary(matrix, values)
 
     def fuse_group(self, images: Group, generator: torch.Generator) -> np.ndarray:
         """Fuse two grey images and a coloured one; no generator is drawn from."""
         if self._dictionary is None:
             raise ValueError("needs a dictionary (fit or restore) before it can fuse")
         return fuse_ctsr(*images, self._dictionary, self.settings)[0]
-
-
-class _Judge:
-    """Measures dictionaries on patches, learned from and not; logs that, and remembers it."""
-
-    def __init__(self, seen: np.ndarray, unseen: np.ndarray, sparsity: int, log: Log) -> None:
-        self.patches = {"train": seen, "validation": unseen}
-        self.sparsity = sparsity
-        self.log = log
-        self.history: list[dict[str, float]] = []
-
-    def note(self, step: int, dictionary: np.ndarray) -> None:
-        """Log the mean squared errors of `dictionary` after iteration `step`, also in dB."""
-        values = {}
-        for name, vectors in self.patches.items():
-            if not len(vectors):
-                continue
-            loss = representation_error(vectors, dictionary, self.sparsity)
-            values[f"{name}_loss"] = loss
-            values[f"{name}_psnr"] = -10 * float(np.log10(max(loss, 1e-12)))
-        self.log.values(step, values)
-        self.history.append(values)
-
-    def repeat(self, history: list[dict[str, float]]) -> None:
-        """Log again what was noted before a training was killed."""
-        self.history = list(history)
-        for step, values in enumerate(history, start=1):
-            self.log.values(step, values)
 
 
 def fuse_ctsr(
@@ -230,7 +142,7 @@ def fuse_ctsr(
     check_group(anatomical_1, anatomical_2, functional)
     intermediate = fuse_pair(anatomical_1, anatomical_2, dictionary, settings)
     yuv = rgb_to_yuv(np.asarray(functional, np.float64))
-    # Structure and texture are chosen apart and may add up to 1.4 (quirk R5): clipped only here.
+    # Structure and texture are chosen apart and may add up to 1.4 (R5): clipped only here.
     yuv[..., 0] = fuse_pair(intermediate, yuv[..., 0], dictionary, settings)
     return np.clip(yuv_to_rgb(yuv), 0, 1), intermediate
 
@@ -251,11 +163,3 @@ def smoothed(image: np.ndarray, settings: Settings) -> np.ndarray:
     return rolling_guidance(
         image, settings.rolling_pixels, settings.rolling_levels, settings.rolling_passes
     )
-
-
-def _luminances(examples: Examples) -> Iterator[np.ndarray]:
-    """Luminance (H, W) of every image, float64."""
-    sets = [examples.high.sources] + ([] if examples.pairs is None else [examples.pairs.images])
-    for images in sets:
-        for group in images:
-            yield from luminance(group.double())[:, 0].cpu().numpy()

@@ -1,53 +1,36 @@
 """Fusion by the reverse process of a prior: DDFM's EM step and its place in the sampler.
 
 Source: Z. Zhao et al., "DDFM: Denoising diffusion model for multi-modality image fusion", ICCV
-2023; the released code differs from its figure in what the reference page, 3.5, lists as D1 to D10.
+2023, section 3.3; the released code differs from the paper's figure in what
+docs/reproduction-notes.md lists as D1 to D10.
 
-Images are in [-1, 1], I and V are the luminances to fuse, f is that of the estimated x_0. With
-y = I - V and x = f - V, both y - x and x are taken to be of Laplacian distributions, whose scales
-tau_a and tau_b are estimated on the way. The E step weighs them at each pixel (C and D), the M step
-solves for x under a total variation, by half-quadratic splitting with k and its gradient u.
+The prior alone would draw any image. At every step of its chain the estimated x_0 is therefore
+moved towards what the two sources say, and the chain goes on from there: the prior keeps the result
+an image, the sources say which.
+
+Images are in [-1, 1], I and V are the luminances to fuse, f is that of the estimated x_0, y = I - V
+and x = f - V. The fused image is to be near I and near V but for sparse, large differences: both
+y - x = I - f and x are taken to be of Laplacian distributions, of unknown scales tau_a and tau_b. A
+Laplacian is a Gaussian of random variance, so that expectation maximisation applies, with the
+variances as hidden variables. The E step takes their expected inverses at each pixel (C and D); the
+M step solves the weighted least squares that are left for x, under a total variation, by
+half-quadratic splitting with k and its gradient u.
 """
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from tfsdiff.core.tensors import luminance
-from tfsdiff.diffusion.samplers import ancestral, ddim
-from tfsdiff.diffusion.schedule import Schedule
+from tfsdiff.diffusion.samplers import SAMPLERS
+from tfsdiff.methods.ddfm.prior import Estimate
+from tfsdiff.methods.ddfm.settings import Settings
 
-Mode = Literal["paper", "official"]
-Chain = Literal["ddim", "ancestral"]
-Estimate = Callable[[Tensor, int], Tensor]  # of x_0 in [-1, 1], from x_t and the step t
-
-CHAINS = {"ddim": ddim, "ancestral": ancestral}
 NEVER_ZERO = 1e-30  # below any square that float32 tells from rounding
 STUDIO_GAIN, STUDIO_OFFSET = 219 / 255, 16 / 255
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How two luminances are fused.
-
-    Attributes:
-        mode: `paper`: V + x, luminance of full range, one gradient throughout, total variation of
-            x. `official`: what the released code computes: I - x (D1), studio swing (D3), a
-            gradient of the other sign and border for u (D4), D at most 2 C (D6), total variation of
-            y - x (D7). By `paper` the source that f is nearer to on the whole gets the smaller
-            scale and with it the larger weight, step by step, until f is that source; by
-            `official` the two scales stay alike, and f ends about midway.
-        weight: lambda of the released code, psi of the paper, of the total variation.
-        coupling: rho of the released code, eta of the paper (D5).
-    """
-
-    mode: Mode
-    weight: float
-    coupling: float
 
 
 @dataclass(frozen=True)
@@ -70,24 +53,31 @@ def start(like: Tensor) -> State:
     return State(ones, ones, torch.zeros_like(like).repeat(1, 2, 1, 1))
 
 
-def em_step(f: Tensor, i: Tensor, v: Tensor, state: State, rule: Rule) -> tuple[Tensor, State]:
+def em_step(
+    f: Tensor, i: Tensor, v: Tensor, state: State, settings: Settings
+) -> tuple[Tensor, State]:
     """Rectify the luminance `f` by the sources `i` and `v`, all (B, 1, H, W).
 
     Returns:
         The rectified luminance (B, 1, H, W), and the state for the next step.
     """
-    official, rho = rule.mode == "official", rule.coupling
+    official, rho = settings.mode == "official", settings.tv_coupling
     y, x = i - v, f - v
+    # E step: expected inverse variances, large where the estimate is near V (d) or near I (c), ...
     d = (2 / (state.tau_b * (x.square() + 1e-6))).sqrt()
     c = (2 / (state.tau_a * (y - x + 1e-6).square()).clamp(min=NEVER_ZERO)).sqrt()
     if official:
         d = torch.minimum(d, 2 * c)  # D6
+    # ... and the scales of the next step: the mean variance that is expected.
     tau_a, tau_b = (
         (1 / (weight + 1e-10) + tau / 2).mean((1, 2, 3), keepdim=True)
         for weight, tau in ((c, state.tau_a), (d, state.tau_b))
     )
+    # M step: k is x with the gradient u of the step before, u a shrunken gradient of k, and x the
+    # mean of what I, V and k ask for, weighted by c, d and rho.
     k = smooth(y - x if official else x, state.u)  # D7
-    u = rho / (2 * rule.weight + rho) * (released_gradient(k) if official else gradient(k))  # D4
+    slope = released_gradient(k) if official else gradient(k)  # D4
+    u = rho / (2 * settings.tv_weight + rho) * slope
     x = (2 * c * y + rho * (y - k if official else k)) / (2 * c + 2 * d + rho)
     return i - x if official else v + x, State(tau_a, tau_b, u)  # D1
 
@@ -137,44 +127,25 @@ def released_gradient(k: Tensor) -> Tensor:
     return torch.cat([columns, rows], dim=1)
 
 
-def exchange(x_0: Tensor, luma: Tensor, new: Tensor, rule: Rule) -> Tensor:
+def exchange(x_0: Tensor, luma: Tensor, new: Tensor, mode: str) -> Tensor:
     """Give `x_0` (B, 3, H, W) the luminance `new` in place of `luma`, at the same chroma.
 
     Equal to the way through YCbCr: a change of Y alone moves R, G and B by the same amount.
     """
-    return x_0 + (new - luma) / (STUDIO_GAIN if rule.mode == "official" else 1)
+    return x_0 + (new - luma) / (STUDIO_GAIN if mode == "official" else 1)
 
 
-def luma_of(x_0: Tensor, rule: Rule) -> Tensor:
+def luma_of(x_0: Tensor, mode: str) -> Tensor:
     """Luminance (B, 1, H, W) of `x_0`; by `official` Y of a studio swing, though of -1..1 (D3)."""
     full = luminance(x_0)
-    return STUDIO_OFFSET + STUDIO_GAIN * full if rule.mode == "official" else full
-
-
-def respaced(schedule: Schedule, evaluations: int) -> dict[float, int]:
-    """Noise levels g of evenly spaced steps t in 0..T - 1, both ends among them, and these steps.
-
-    The rule of the released code, round(k (T - 1) / (n - 1)); one evaluation is at T - 1.
-
-    Returns:
-        `evaluations` steps by their levels, which rise.
-    """
-    last = schedule.T - 1
-    if not 1 <= evaluations <= schedule.T:
-        raise ValueError(
-            f"a schedule of {schedule.T} noise levels cannot be drawn in {evaluations}"
-        )
-    gaps = max(evaluations - 1, 1)
-    steps = [round(last * k / gaps) for k in range(evaluations)] if evaluations > 1 else [last]
-    return {schedule.alpha_bar[t + 1].sqrt().item(): t for t in reversed(steps)}
+    return STUDIO_OFFSET + STUDIO_GAIN * full if mode == "official" else full
 
 
 def fuse(
     estimate: Estimate,
     sources: tuple[Tensor, Tensor],
-    steps: Mapping[float, int],
-    rule: Rule,
-    chain: Chain,
+    levels: Sequence[float],
+    settings: Settings,
     generators: Sequence[torch.Generator],
 ) -> Tensor:
     """Draw images from a prior whose luminance is rectified by the sources at every step.
@@ -182,9 +153,8 @@ def fuse(
     Args:
         estimate: of x_0 by the prior.
         sources: I and V, (B, 1, H, W) in [-1, 1] each.
-        steps: by noise level, see `respaced`.
-        rule: of the EM step.
-        chain: `ddim` as released, `ancestral` as in the paper's figure (D8).
+        levels: rising noise levels at which the prior is evaluated, and 1, the clean image.
+        settings: of the EM step, and which sampler draws.
         generators: one an image, of all its noise (D9).
 
     Returns:
@@ -195,10 +165,10 @@ def fuse(
 
     def rectified(x: Tensor, g: float) -> Tensor:
         nonlocal state  # carried from step to step
-        x_0 = estimate(x, steps[g])
-        luma = luma_of(x_0, rule)
-        new, state = em_step(luma, i, v, state, rule)
-        return exchange(x_0, luma, new, rule)
+        x_0 = estimate(x, g)
+        luma = luma_of(x_0, settings.mode)
+        new, state = em_step(luma, i, v, state, settings)
+        return exchange(x_0, luma, new, settings.mode)
 
     shape = (3, *i.shape[-2:])
-    return CHAINS[chain](rectified, shape, [*steps, 1.0], generators, i.device)
+    return SAMPLERS[settings.sampler](rectified, shape, levels, generators, i.device)

@@ -1,6 +1,6 @@
 """The U-Net of guided diffusion (Dhariwal and Nichol 2021), in the layout of the released code.
 
-State-dict keys are those of OpenAI's `256x256_diffusion_uncond.pt` (reference page, 3.1), so that
+State-dict keys are those of OpenAI's `256x256_diffusion_uncond.pt`, so that
 such a checkpoint loads as it is.
 """
 

@@ -2,10 +2,12 @@
 
 Source: D. Rao, T. Xu, X.-J. Wu, "TGFuse: An infrared and visible image fusion approach based on
 transformer and generative adversarial network", IEEE Transactions on Image Processing, 2023, as its
-released code has it (reference page, chapter 2). Three images are fused by two calls (chapter 8).
+released code has it. Three images are fused by two calls. Letters such as T7 are entries of
+docs/reproduction-notes.md.
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,14 +15,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from tfsdiff.common.errors import InputError
-from tfsdiff.core.backend import Backend
 from tfsdiff.methods import checkpoints
 from tfsdiff.methods.base import Imported
-from tfsdiff.methods.pair_objective import GreyPairs
-from tfsdiff.methods.pairwise import Learned, LearnedPairwise
-from tfsdiff.methods.tgfuse import vgg
+from tfsdiff.methods.pairwise import FeedForwardFuser, LearnedPairSettings
 from tfsdiff.methods.tgfuse.network import Generator, greyed, multiple_of, reflected
-from tfsdiff.methods.tgfuse.objective import Adversarial, Game, Players, Rules, Ties
 from tfsdiff.metrics.windows import PEAK
 from tfsdiff.params import Count, Fraction, Section
 from tfsdiff.pretrained import TORCHVISION
@@ -29,7 +27,7 @@ GREY = 128.0  # what the released code continues images with (T7)
 NONE, RANDOM = "none", "random"
 
 
-class Settings(Learned):
+class Settings(LearnedPairSettings):
     """Architecture, what of the released code is followed, and the game of the training."""
 
     channels: Count  # of the features
@@ -41,10 +39,16 @@ class Settings(Learned):
     blocks: Count  # of each
     padding: Literal["reflect", "official"]  # to the sides that the network takes (T7)
     rounding: Literal["none", "truncate"]  # of each call's result, to 8 bits as released (T8)
-    training: Game  # (T1, T2, T5, T6)
-    ties: Ties  # pixels around which both images vary alike (T4)
+    # paper: the discriminators maximise a distance that the generator minimises; official: they
+    # minimise it, and it never reaches the generator (T1, T2, T5, T6)
+    training: Literal["paper", "official"]
+    # pixels around which both images vary alike, all of a black background: split: half of either
+    # similarity counts; zero: nothing does, as released (T4)
+    ties: Literal["split", "zero"]
     adversarial: Annotated[float, Field(ge=0)]  # weight of the distances for the generator
-    margin: Fraction  # a distance, at most 1, beyond which a discriminator is content
+    # a distance, at most 1, beyond which a discriminator gains nothing; one that goes on to 1
+    # switches off, one by one, all features that both images have, and is left blind
+    margin: Fraction
     discriminator_rate: Annotated[float, Field(gt=0)]  # factor to train.learning_rate
     discriminators: str  # file of VGG-16 features, torchvision, random; none: official alone
     discriminator_width: Annotated[float, Field(gt=0, le=1)]  # 1: VGG-16
@@ -66,6 +70,11 @@ class Settings(Learned):
         """What height and width must be multiples of for the network."""
         return multiple_of(self.channel_patch, self.spatial_patch)
 
+    @property
+    def opposed(self) -> bool:
+        """Whether there are discriminators."""
+        return self.discriminators != NONE
+
 
 OFFICIAL: dict[str, Any] = {  # what computes the released results from the released checkpoint
     "first": "anatomical",
@@ -84,11 +93,11 @@ OFFICIAL: dict[str, Any] = {  # what computes the released results from the rele
 }
 
 
-class TGFuse(LearnedPairwise):
+class TGFuse(FeedForwardFuser):
     """Fusion by transformers and a generative adversarial network."""
 
-    Settings: ClassVar[type[Section]] = Settings
     name = "tgfuse"
+    Settings: ClassVar[type[Section]] = Settings
     importable = True
 
     settings: Settings
@@ -99,15 +108,13 @@ class TGFuse(LearnedPairwise):
 
         The number of heads leaves no trace in a checkpoint: it is the released one.
         """
-        if groups is not None:
-            raise InputError(f"--groups: {cls.__name__} normalises no groups; leave it out")
         tensors = checkpoints.load(checkpoint)
         return cls.recognise(checkpoint, tensors, OFFICIAL, architecture)
 
-    def new_network(self, learning: bool) -> Generator | Players:
-        """The generator, where it is `learning` among the players."""
+    def new_network(self, recipe: Mapping[str, Any] | None = None) -> Generator:
+        """The generator that the settings describe."""
         s = self.settings
-        generator = Generator(
+        return Generator(
             channels=s.channels,
             channel_patch=s.channel_patch,
             spatial_patch=s.spatial_patch,
@@ -116,28 +123,6 @@ class TGFuse(LearnedPairwise):
             heads=s.heads,
             blocks=s.blocks,
         )
-        if not learning:
-            return generator
-        players = Players(generator, None if s.discriminators == NONE else s.discriminator_width)
-        if s.discriminators not in (NONE, RANDOM):
-            tensors = features(s.discriminators)
-            players.visible.take(tensors)
-            players.other.take(tensors)
-        return players
-
-    def objective(self, pairs: GreyPairs, backend: Backend) -> Adversarial:
-        """The game that the settings describe."""
-        s = self.settings
-        rules = Rules(
-            game=s.training,
-            ties=s.ties,
-            weight=s.adversarial,
-            margin=s.margin,
-            rate=s.discriminator_rate,
-            discriminators=s.discriminators != NONE,
-            multiple=s.multiple,
-        )
-        return Adversarial(pairs, s.train, backend, rules)
 
     def evaluate(self, network: nn.Module, visible: Tensor, other: Tensor) -> Tensor:
         """Fuse (B, 1, H, W) in [0, 1] twice to (B, 1, H, W) in [0, 1]."""
@@ -152,20 +137,8 @@ class TGFuse(LearnedPairwise):
             return reflected(x, self.settings.multiple)
         return greyed(x, 2 * self.settings.multiple, GREY)  # 256 for the released patches
 
-    def kept(self, network: nn.Module) -> dict[str, Tensor]:
-        """Weights of the generator alone, in the released layout."""
-        return (network.generator if isinstance(network, Players) else network).state_dict()
 
-
-def features(source: str) -> dict[str, Tensor]:
-    """What the discriminators start from, see `vgg.pretrained`."""
-    try:
-        return vgg.pretrained(source)
-    except InputError as error:
-        raise InputError(f"methods.tgfuse.discriminators: {error}") from None
-
-
-def architecture(tensors: dict[str, Tensor]) -> dict[str, int]:
+def architecture(tensors: Mapping[str, Tensor]) -> dict[str, int]:
     """Read what sizes there are off the tensors of a checkpoint.
 
     Raises:

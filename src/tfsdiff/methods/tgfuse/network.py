@@ -2,7 +2,8 @@
 
 Source: D. Rao, T. Xu, X.-J. Wu, "TGFuse: An infrared and visible image fusion approach based on
 transformer and generative adversarial network", IEEE Transactions on Image Processing, 2023, as its
-released code has it (reference page, 2.1 and 2.2). Images are in 0..255 in and out.
+released code has it. Images are in 0..255 in and out. Letters such as T7 are entries of
+docs/reproduction-notes.md.
 """
 
 import math
@@ -182,7 +183,7 @@ class SpatialTransformer(Transformer):
 class Generator(nn.Module):
     """Fuses two images by features of four resolutions, weighted by one map of the transformers.
 
-    The map is unbounded: no sigmoid ends it, as in the released code (quirk T10).
+    The map is unbounded: no sigmoid ends it, as in the released code (T10).
 
     Args:
         channels: of the features; 64: published.
@@ -265,7 +266,7 @@ def reflected(x: Tensor, multiple: int) -> Tensor:
 def greyed(x: Tensor, multiple: int, level: float) -> Tensor:
     """Continue (..., H, W) at bottom and right by `level` to multiples of `multiple`.
 
-    As released (quirk T7): by at least one pixel, so an image that fits is continued too.
+    As released (T7): by at least one pixel, so an image that fits is continued too.
     """
     down, right = (multiple - side % multiple for side in x.shape[-2:])
     return F.pad(x, (0, right, 0, down), value=level)

@@ -2,7 +2,7 @@
 
 Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition",
 arXiv 1409.1556, configuration D, in torchvision's layout; groups and the convolution in front are
-those of the released TGFuse (reference page, 2.3).
+those of the released TGFuse.
 """
 
 from collections.abc import Mapping

@@ -12,11 +12,11 @@ from tfsdiff import methods
 from tfsdiff.core import backend
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.split import Part
-from tfsdiff.methods.base import Examples, Method, Recipe
+from tfsdiff.methods.base import Examples, Method
 from tfsdiff.params import Compute, Diffusion, Section, Train, UNet
 from tfsdiff.stages.support import torchrun
 from tfsdiff.stages.support.dvclive_log import LiveLog
-from tfsdiff.training.log import NullLog
+from tfsdiff.training.log import NullLog, Recipe
 
 
 class NetworkParams(Section):
@@ -90,7 +90,8 @@ def fit_and_save(
             methods.take_weights(method, weights, backend.make(compute))
         else:
             parts = examples("train"), examples("validation")
-            method.fit(*parts, recipe, backend.make(compute), log)
+            training = methods.training_module(method)
+            training.fit(method, *parts, recipe, backend.make(compute), log)
         if first:
             log.size(sum(tensor.numel() for tensor in method.state()[0].values()))
     if first:

@@ -8,27 +8,35 @@ from torch import Tensor
 
 import tiny
 from tfsdiff.core.backend import CPU
-from tfsdiff.methods.cddfuse import objective
+from tfsdiff.methods.cddfuse import training
+from tfsdiff.methods.cddfuse.method import Settings
 from tfsdiff.methods.cddfuse.network import CDDFuse, Features
-from tfsdiff.methods.cddfuse.objective import Decomposition, Plan
+from tfsdiff.methods.cddfuse.training import Decomposition
 from tfsdiff.methods.pair_objective import GreyPairs
 from tfsdiff.metrics.ssim import SIGMA
 
-PLAN = Plan(
+TRAIN = tiny.TRAIN.model_copy(update={"augment": "none"})
+SETTINGS = Settings(
+    first="anatomical",
+    swapped=False,
+    width=8,
+    heads=2,
+    blocks=1,
+    skip="none",
+    stretch="none",
     phase_1_steps=4,
     phase_1_skip="own",
-    skip="none",
+    halve_steps=2,
     similarity="official",
     visible_gradient=5.0,
-    halve_steps=2,
     redraws=3,
+    train=TRAIN,
 )
 
 
-def made(plan: Plan = PLAN, pixels: int = 16, crop: int | None = None) -> Decomposition:
-    images = torch.rand(2, 3, 1, pixels, pixels, generator=torch.Generator().manual_seed(0))
-    settings = tiny.TRAIN.model_copy(update={"crop_pixels": crop, "augment": "none"})
-    return Decomposition(GreyPairs(tuple("abc"), *images), settings, CPU, plan)
+def made(settings: Settings = SETTINGS) -> Decomposition:
+    images = torch.rand(2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    return Decomposition(GreyPairs(tuple("abc"), *images), settings, CPU)
 
 
 def network() -> CDDFuse:
@@ -36,8 +44,8 @@ def network() -> CDDFuse:
     return CDDFuse(width=8, heads=2, blocks=1)
 
 
-def changed(**changes: object) -> Plan:
-    return Plan(**(vars(PLAN) | changes))
+def changed(**changes: object) -> Settings:
+    return SETTINGS.model_copy(update=changes)
 
 
 def ssim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -76,14 +84,14 @@ def test_correlation_is_pearsons(rng: torch.Generator) -> None:
         for i in (0, 1)
         for x, y in zip(a[i], b[i], strict=True)
     ]
-    assert objective.correlation(a, b).item() == pytest.approx(np.mean(rows), abs=1e-5)
-    assert objective.correlation(a, 2 * a + 3).item() == pytest.approx(1, abs=1e-5)
-    assert objective.correlation(a, -a).item() == pytest.approx(-1, abs=1e-5)
+    assert training.correlation(a, b).item() == pytest.approx(np.mean(rows), abs=1e-5)
+    assert training.correlation(a, 2 * a + 3).item() == pytest.approx(1, abs=1e-5)
+    assert training.correlation(a, -a).item() == pytest.approx(-1, abs=1e-5)
 
 
 def test_constant_features_have_no_correlation_and_a_finite_gradient() -> None:
     a, b = torch.ones(1, 2, 4, 4, requires_grad=True), torch.rand(1, 2, 4, 4)
-    value = objective.correlation(a, b)
+    value = training.correlation(a, b)
     value.backward()
     assert value.item() == 0
     assert a.grad.isfinite().all()
@@ -91,39 +99,35 @@ def test_constant_features_have_no_correlation_and_a_finite_gradient() -> None:
 
 def test_decomposition_wants_shared_bases_and_details_apart(rng: torch.Generator) -> None:
     a, b = torch.randn(2, 1, 2, 8, 8, generator=rng)
-    good = objective.decomposition(Features(a, a), Features(a, b))
-    bad = objective.decomposition(Features(a, a), Features(b, a))
-    detail, base = (objective.correlation(*x).item() for x in ((a, b), (a, a)))
+    good = training.decomposition(Features(a, a), Features(a, b))
+    bad = training.decomposition(Features(a, a), Features(b, a))
+    detail, base = (training.correlation(*x).item() for x in ((a, b), (a, a)))
     assert good.item() == pytest.approx(detail**2 / (1.01 + base), rel=1e-5)
     assert good < 0.1 < bad
 
 
 def test_dissimilarity(pair: tuple[Tensor, Tensor], arrays: list[np.ndarray]) -> None:
     gap = 1 - ssim(*arrays)
-    official, paper = (
-        objective.dissimilarity(*pair, kind).item() for kind in ("official", "paper")
-    )
+    official, paper = (training.dissimilarity(*pair, kind).item() for kind in ("official", "paper"))
     assert paper == pytest.approx(gap.mean(), rel=1e-4)
     assert official == pytest.approx((np.clip(gap, 0, 1) / 2).mean(), rel=1e-4)
-    assert objective.dissimilarity(pair[0], pair[0], "official").item() == pytest.approx(
-        0, abs=1e-6
-    )
+    assert training.dissimilarity(pair[0], pair[0], "official").item() == pytest.approx(0, abs=1e-6)
 
 
 def test_gradients(pair: tuple[Tensor, Tensor], arrays: list[np.ndarray]) -> None:
     x, y = (derivatives(image, "nearest") for image in arrays)
     expected = np.mean([np.abs(a - b) / 8 for a, b in zip(x, y, strict=True)])
-    assert objective.gradient_error(*pair).item() == pytest.approx(expected, rel=1e-5)
+    assert training.gradient_error(*pair).item() == pytest.approx(expected, rel=1e-5)
     steep = sum(np.abs(d) for d in derivatives(arrays[0], "constant"))
-    np.testing.assert_allclose(objective.steepness(pair[0])[0, 0], steep, atol=1e-5)
+    np.testing.assert_allclose(training.steepness(pair[0])[0, 0], steep, atol=1e-5)
 
 
 @pytest.mark.parametrize("own", ["own", "none"])
 def test_terms_of_phase_1(own: str, arrays: list[np.ndarray], pair: tuple[Tensor, Tensor]) -> None:
-    plan = changed(phase_1_skip=own)
+    settings = changed(phase_1_skip=own)
     net = network()
     with torch.no_grad():
-        terms = made(plan).rebuilding(net, *pair)
+        terms = made(settings).rebuilding(net, *pair)
         parts = [net.encode(x) for x in pair]
         skips = pair if own == "own" else (None, None)
         rebuilt = [
@@ -132,7 +136,7 @@ def test_terms_of_phase_1(own: str, arrays: list[np.ndarray], pair: tuple[Tensor
     each = list(zip(arrays, rebuilt, strict=True))
     dssim = sum((np.clip(1 - ssim(*one), 0, 1) / 2).mean() for one in each)
     squares = sum(((x - y) ** 2).mean() for x, y in each)
-    shared = objective.decomposition(*parts).item()
+    shared = training.decomposition(*parts).item()
     edges = np.mean([np.abs(d) / 8 for d in derivatives(arrays[0] - rebuilt[0], "nearest")])
     expected = 5 * dssim + squares + 2 * shared + 5 * edges
     assert terms["loss"].item() == pytest.approx(expected, rel=1e-4)
@@ -156,7 +160,7 @@ def test_terms_of_phase_2(skip: str, arrays: list[np.ndarray], pair: tuple[Tenso
     intensity = np.abs(fused - np.maximum(*arrays)).mean()
     steep = [sum(np.abs(d) for d in derivatives(x, "constant")) for x in (fused, *arrays)]
     edges = np.abs(steep[0] - np.maximum(*steep[1:])).mean()
-    shared = objective.decomposition(*parts).item()
+    shared = training.decomposition(*parts).item()
     assert terms["intensity"].item() == pytest.approx(intensity, rel=1e-4)
     assert terms["gradient"].item() == pytest.approx(edges, rel=1e-4)
     assert terms["loss"].item() == pytest.approx(intensity + 10 * edges + 2 * shared, rel=1e-4)
@@ -201,31 +205,31 @@ def test_rates_are_halved_from_the_start_of_each_part() -> None:
 def test_contrast(low: float, high: float, kept: bool) -> None:
     ramp = torch.linspace(0, 1, 100).view(1, 10, 10)
     image = torch.where(ramp < 0.5, low, high)
-    assert objective.has_contrast(torch.cat([image, ramp])) == kept
-    assert objective.has_contrast(torch.cat([ramp, image])) == kept
+    assert training.has_contrast(torch.cat([image, ramp])) == kept
+    assert training.has_contrast(torch.cat([ramp, image])) == kept
 
 
 def test_crops_without_contrast_are_drawn_anew() -> None:
     """Of an image with one bright corner, most crops are black."""
     images = torch.zeros(2, 1, 1, 48, 48)
     images[..., 30:, 30:] = torch.rand(2, 1, 1, 18, 18)
-    settings = tiny.TRAIN.model_copy(update={"crop_pixels": 12, "augment": "none"})
+    train = TRAIN.model_copy(update={"crop_pixels": 12})
 
     def share(redraws: int) -> float:
-        one = Decomposition(GreyPairs(("a",), *images), settings, CPU, changed(redraws=redraws))
+        one = Decomposition(GreyPairs(("a",), *images), changed(redraws=redraws, train=train), CPU)
         noise = [torch.Generator().manual_seed(i) for i in range(40)]
         crops = torch.cat(one.draw(torch.zeros(40, dtype=torch.long), noise), dim=1)
         again = one.draw(torch.zeros(1, dtype=torch.long), [torch.Generator().manual_seed(7)])
         assert torch.equal(torch.cat(again, dim=1)[0], crops[7])
-        return sum(objective.has_contrast(x) for x in crops) / 40
+        return sum(training.has_contrast(x) for x in crops) / 40
 
     assert share(redraws=0) < 0.5 < 0.95 < share(redraws=40)
 
 
 def test_both_images_are_cut_alike() -> None:
     image = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
-    settings = tiny.TRAIN.model_copy(update={"crop_pixels": 12})
-    one = Decomposition(GreyPairs(("a",), image, image), settings, CPU, PLAN)
+    settings = changed(train=tiny.TRAIN.model_copy(update={"crop_pixels": 12}))
+    one = Decomposition(GreyPairs(("a",), image, image), settings, CPU)
     crops = one.draw(torch.tensor([0, 0]), [torch.Generator().manual_seed(i) for i in (1, 2)])
     assert torch.equal(*crops)
     assert crops[0].shape == (2, 1, 12, 12)

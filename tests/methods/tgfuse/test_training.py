@@ -7,31 +7,50 @@ from torch import Tensor, nn
 import tiny
 from tfsdiff.core.backend import CPU
 from tfsdiff.methods.pair_objective import GreyPairs
+from tfsdiff.methods.tgfuse.method import Settings
 from tfsdiff.methods.tgfuse.network import Generator
-from tfsdiff.methods.tgfuse.objective import (
+from tfsdiff.methods.tgfuse.training import (
     Adversarial,
     Players,
-    Rules,
     local_variance,
     relative_distance,
     selected_similarity,
     statistics_kept,
 )
 
-PAPER = Rules("paper", "split", weight=0.1, margin=0.5, rate=0.5, discriminators=True, multiple=16)
+PAPER = Settings(
+    first="anatomical",
+    swapped=False,
+    channels=4,
+    channel_patch=2,
+    spatial_patch=2,
+    channel_width=8,
+    spatial_width=8,
+    heads=2,
+    blocks=1,
+    padding="reflect",
+    rounding="none",
+    training="paper",
+    ties="split",
+    adversarial=0.1,
+    margin=0.5,
+    discriminator_rate=0.5,
+    discriminators="random",
+    discriminator_width=0.125,
+    train=tiny.TRAIN.model_copy(update={"augment": "none"}),
+)
 
 
-def changed(**changes: object) -> Rules:
-    return Rules(**(vars(PAPER) | changes))
+def changed(**changes: object) -> Settings:
+    return PAPER.model_copy(update=changes)
 
 
-OFFICIAL = changed(game="official", ties="zero", rate=1.0)
+OFFICIAL = changed(training="official", ties="zero", discriminator_rate=1.0)
 
 
-def objective(rules: Rules = PAPER, pixels: int = 16, crop: int | None = None) -> Adversarial:
-    images = torch.rand(2, 3, 1, pixels, pixels, generator=torch.Generator().manual_seed(0))
-    settings = tiny.TRAIN.model_copy(update={"crop_pixels": crop, "augment": "none"})
-    return Adversarial(GreyPairs(tuple("abc"), *images), settings, CPU, rules)
+def objective(settings: Settings = PAPER) -> Adversarial:
+    images = torch.rand(2, 3, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    return Adversarial(GreyPairs(tuple("abc"), *images), settings, CPU)
 
 
 def players(width: float | None = 0.125) -> Players:
@@ -120,14 +139,14 @@ def test_paper_plays_two_turns() -> None:
 def test_released_training_plays_three_turns() -> None:
     updates = objective(OFFICIAL).updates(0)
     assert [update.groups for update in updates] == [("generator.",), ("visible.",), ("other.",)]
-    alone = objective(changed(game="official", discriminators=False))
+    alone = objective(changed(training="official", discriminators="none"))
     assert [group.prefix for group in alone.groups] == ["generator."]
     assert len(alone.updates(0)) == 1
 
 
-@pytest.mark.parametrize("rules", [changed(margin=1.0), OFFICIAL], ids=["paper", "official"])
-def test_a_turn_moves_its_players_alone(rules: Rules) -> None:
-    the, network = objective(rules), players()
+@pytest.mark.parametrize("settings", [changed(margin=1.0), OFFICIAL], ids=["paper", "official"])
+def test_a_turn_moves_its_players_alone(settings: Settings) -> None:
+    the, network = objective(settings), players()
     for update in the.updates(0):
         only(network, update.groups)
         loss = update.loss(network, *given(the))["loss"]
@@ -137,7 +156,7 @@ def test_a_turn_moves_its_players_alone(rules: Rules) -> None:
 def test_generator_hears_of_the_discriminators_in_the_paper_alone() -> None:
     gradients = []
     for game, weight in (("paper", 1.0), ("paper", 0.0), ("official", 1.0)):
-        the, network = objective(changed(game=game, weight=weight)), players()
+        the, network = objective(changed(training=game, adversarial=weight)), players()
         terms = the.fusing(network, *given(the))
         terms["loss"].backward()
         gradients.append(network.generator.conv_out.conv2d.weight.grad)
@@ -148,7 +167,7 @@ def test_generator_hears_of_the_discriminators_in_the_paper_alone() -> None:
 
 def test_players_oppose_each_other() -> None:
     """What the generator does brings the distances down, what the discriminators do, up."""
-    the = objective(changed(weight=100.0, margin=1.0))
+    the = objective(changed(adversarial=100.0, margin=1.0))
     inputs, moves = given(the), []
     for update in the.updates(0):
         network = players().eval()
@@ -183,9 +202,9 @@ def test_released_discriminators_minimise_the_distance() -> None:
     torch.testing.assert_close(got, expected)
 
 
-@pytest.mark.parametrize(("rules", "count"), [(PAPER, 1), (OFFICIAL, 3)])
-def test_statistics_are_updated_once_or_as_released(rules: Rules, count: int) -> None:
-    the, network = objective(rules), players().train()
+@pytest.mark.parametrize(("settings", "count"), [(PAPER, 1), (OFFICIAL, 3)])
+def test_statistics_are_updated_once_or_as_released(settings: Settings, count: int) -> None:
+    the, network = objective(settings), players().train()
     for update in the.updates(0):
         update.loss(network, *given(the))
     assert network.generator.en0.res.bn1.num_batches_tracked == count

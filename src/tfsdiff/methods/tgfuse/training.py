@@ -1,34 +1,63 @@
-"""What TGFuse is taught: structural similarity to both images, and two discriminators against it.
+"""Training of TGFuse: structural similarity to both images, and two discriminators against it.
 
-The released training is not the game that the paper describes: the discriminators never reach the
-generator (quirk T1) and minimise the distance that they are to maximise (T2). Here `paper` plays
-the game, and `official` does as released, but for T3 (see `Rules`).
+The generator is to make an image that is like whichever source varies more around a pixel (the loss
+on structural similarity), and that neither discriminator can tell from its source by the features
+it sees. In a game of that kind each discriminator looks for features in which the fused image and
+its source still differ, raises that distance, and so shows the generator what it has yet to carry
+over. The discriminators start from VGG-16: shallow features for the visible image, deep ones for
+the other.
+
+The released training is not that game: the discriminators never reach the generator (T1) and
+minimise the distance that they are to maximise (T2). Here `training: paper` plays the game, and
+`official` does as released: all losses are divided by the batch (T5), and the generator's batch
+statistics are updated in every update (T6). Not reproduced: the released code makes new optimisers
+for every step, whose steps are of the size of the learning rate (T3). Letters are entries of
+docs/reproduction-notes.md.
 """
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
-from tfsdiff.methods.pair_objective import GreyPairs, PairObjective
+from tfsdiff.methods.base import Examples
+from tfsdiff.methods.fitting import initial_network, train_section
+from tfsdiff.methods.pair_objective import GreyPairs, PairObjective, fit_on_pairs
+from tfsdiff.methods.tgfuse import vgg
+from tfsdiff.methods.tgfuse.method import RANDOM, Settings, TGFuse
 from tfsdiff.methods.tgfuse.network import Generator, reflected
-from tfsdiff.methods.tgfuse.vgg import VGG, Depth
 from tfsdiff.metrics.ssim import SIGMA, TAPS, similarity_map
 from tfsdiff.metrics.windows import PEAK, gaussian, windowed_mean
-from tfsdiff.params import Train
+from tfsdiff.training.log import Log, Recipe
 from tfsdiff.training.objective import ParamGroup, Update
 
-Game = Literal["paper", "official"]
-Ties = Literal["split", "zero"]
-
-DEPTHS: dict[str, Depth] = {"visible": "relu_1_2", "other": "relu_3_3"}  # what a player looks at
+# The features of VGG-16 that a discriminator looks at.
+DEPTHS: dict[str, vgg.Depth] = {"visible": "relu_1_2", "other": "relu_3_3"}
 VARIANCE_TAPS = 9
+
+
+def fit(
+    method: TGFuse,
+    train: Examples,
+    validation: Examples,
+    recipe: Recipe,
+    backend: Backend,
+    log: Log,
+) -> None:
+    """Train the generator of `method`, with its discriminators, on all pairs of `train`.
+
+    Raises:
+        InputError: the features that the discriminators start from cannot be read.
+    """
+    train_section(method)
+    players = initial_network(lambda: new_players(method), recipe.seed)
+    trained = fit_on_pairs(method, players, Adversarial, train, validation, recipe, backend, log)
+    method.set_network(trained.generator, recipe.values(), backend)
 
 
 class Players(nn.Module):
@@ -43,66 +72,47 @@ class Players(nn.Module):
         super().__init__()
         self.generator = generator
         if width is not None:
-            self.visible = VGG(DEPTHS["visible"], width)
-            self.other = VGG(DEPTHS["other"], width)
+            self.visible = vgg.VGG(DEPTHS["visible"], width)
+            self.other = vgg.VGG(DEPTHS["other"], width)
 
     def forward(self, visible: Tensor, other: Tensor) -> Tensor:
         """Fuse as the generator does."""
         return self.generator(visible, other)
 
 
-@dataclass(frozen=True)
-class Rules:
-    """How TGFuse learns, beside what `Train` says.
-
-    Attributes:
-        game: paper: the discriminators maximise a distance that the generator minimises. official:
-            they minimise it, and the generator never hears of it; all losses are divided by the
-            batch (T5), and the generator's batch statistics are updated in every turn (T6). Not
-            reproduced: the released code makes new optimisers for every step, whose steps are of
-            the size of the learning rate (T3).
-        ties: what becomes of pixels around which both images vary alike, all of a black background:
-            split: half of either similarity; zero: nothing, as released (T4).
-        weight: of the distances in the generator's loss; paper alone.
-        margin: a distance beyond which a discriminator is content; paper alone. One that goes on
-            to 1 switches off, one by one, all features that both images have, and is left blind.
-        rate: factor to the learning rate of the discriminators.
-        discriminators: whether there are any.
-        multiple: what height and width must be for the generator.
-    """
-
-    game: Game
-    ties: Ties
-    weight: float
-    margin: float
-    rate: float
-    discriminators: bool
-    multiple: int
+def new_players(method: TGFuse) -> Players:
+    """Generator and discriminators with their initial weights."""
+    s = method.settings
+    players = Players(method.new_network(), s.discriminator_width if s.opposed else None)
+    if s.opposed and s.discriminators != RANDOM:
+        try:
+            tensors = vgg.pretrained(s.discriminators)
+        except InputError as error:
+            raise InputError(f"methods.{method.name}.discriminators: {error}") from None
+        players.visible.take(tensors)
+        players.other.take(tensors)
+    return players
 
 
 class Adversarial(PairObjective):
-    """A generator, and discriminators which tell its images from those that it fused.
+    """A generator, and discriminators which tell its images from those that it fused."""
 
-    Args:
-        pairs, settings, backend: see `PairObjective`.
-        rules: of the game.
-    """
+    settings: Settings
 
-    def __init__(self, pairs: GreyPairs, settings: Train, backend: Backend, rules: Rules) -> None:
+    def __init__(self, pairs: GreyPairs, settings: Settings, backend: Backend) -> None:
         super().__init__(pairs, settings, backend)
-        self.rules = rules
-        slots = DEPTHS if rules.discriminators else ()
+        slots = DEPTHS if settings.opposed else ()
         self.groups = (
             ParamGroup("generator."),
-            *(ParamGroup(f"{slot}.", lambda step: rules.rate) for slot in slots),
+            *(ParamGroup(f"{slot}.", lambda step: settings.discriminator_rate) for slot in slots),
         )
 
     def updates(self, step: int) -> Sequence[Update]:
         """The generator, then the discriminators: together, or one by one as released."""
         generator = Update(self.fusing, ("generator.",))
-        if not self.rules.discriminators:
+        if not self.settings.opposed:
             return (generator,)
-        if self.rules.game == "paper":
+        if self.settings.training == "paper":
             groups = tuple(f"{slot}." for slot in DEPTHS)
             return generator, Update(self.telling_apart, groups, "discriminators")
         return generator, *(
@@ -112,7 +122,7 @@ class Adversarial(PairObjective):
     def fuse(self, network: nn.Module, visible: Tensor, other: Tensor) -> Tensor:
         """Fuse (B, 1, h, w) in [0, 1] of any size to (B, 1, h, w), not clipped."""
         height, width = visible.shape[-2:]
-        inputs = (reflected(x, self.rules.multiple) * PEAK for x in (visible, other))
+        inputs = (reflected(x, self.settings.multiple) * PEAK for x in (visible, other))
         with self.backend.autocast():
             fused = network(*inputs)
         return fused.float()[..., :height, :width] / PEAK
@@ -120,11 +130,11 @@ class Adversarial(PairObjective):
     def fusing(self, network: nn.Module, visible: Tensor, other: Tensor) -> dict[str, Tensor]:
         """Terms of the generator."""
         fused = self.fuse(network, visible, other)
-        structure = 1 - selected_similarity(visible, other, fused, self.rules.ties)
-        if self.rules.game == "official":
+        structure = 1 - selected_similarity(visible, other, fused, self.settings.ties)
+        if self.settings.training == "official":
             return {"loss": structure / len(fused), "structure": structure}
         distances = self.distances(network, fused, visible, other)
-        loss = structure + self.rules.weight * sum(distances.values())
+        loss = structure + self.settings.adversarial * sum(distances.values())
         return {"loss": loss, "structure": structure, **distances}
 
     def telling_apart(self, network: Players, visible: Tensor, other: Tensor) -> dict[str, Tensor]:
@@ -132,7 +142,7 @@ class Adversarial(PairObjective):
         with torch.no_grad(), statistics_kept(network):
             fused = self.fuse(network, visible, other)
         distances = self.distances(network, fused, visible, other)
-        loss = sum(F.relu(self.rules.margin - distance) for distance in distances.values())
+        loss = sum(F.relu(self.settings.margin - distance) for distance in distances.values())
         return {"loss": loss, **distances}
 
     def approaching(
@@ -160,7 +170,7 @@ class Adversarial(PairObjective):
         """Features of (B, 1, h, w) in [0, 1] twice, as the discriminator of `slot` sees them."""
         discriminator = network.get_submodule(slot)
         with self.backend.autocast():
-            # One after the other: in the generator's turn the source then needs no gradient.
+            # One after the other: in the generator's update the source then needs no gradient.
             first, second = (discriminator(x * PEAK) for x in (fused, source))
         return first.float(), second.float()
 
@@ -178,7 +188,7 @@ def statistics_kept(network: nn.Module) -> Iterator[None]:
             layer.track_running_stats = True
 
 
-def selected_similarity(visible: Tensor, other: Tensor, fused: Tensor, ties: Ties) -> Tensor:
+def selected_similarity(visible: Tensor, other: Tensor, fused: Tensor, ties: str) -> Tensor:
     """Mean over the pixels of the SSIM with that image which varies more around the pixel.
 
     SSIM has a Gaussian window of 11 x 11 pixels, the variance one of 9 x 9, both with sigma 1.5 and
@@ -189,7 +199,7 @@ def selected_similarity(visible: Tensor, other: Tensor, fused: Tensor, ties: Tie
         visible: (B, 1, H, W) in [0, 1].
         other: likewise.
         fused: likewise, not clipped.
-        ties: see `Rules`.
+        ties: see `Settings`.
     """
     border = [TAPS // 2] * 4
     padded = F.pad(fused, border)
