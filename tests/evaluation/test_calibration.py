@@ -1,6 +1,7 @@
 import csv
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,11 +12,12 @@ from tfsdiff.evaluation.calibration import calibrate, write_calibration
 def normal(rng):
     """Deviations of 1 to 9, and normal errors of that deviation."""
     deviation = 1 + 8 * torch.rand(40000, generator=rng, dtype=torch.float64)
-    return deviation, deviation * torch.randn(40000, generator=rng, dtype=torch.float64)
+    error = deviation * torch.randn(40000, generator=rng, dtype=torch.float64)
+    return deviation.numpy(), error.numpy()
 
 
 def test_normal_errors_are_calibrated(normal):
-    found = calibrate(*(x.view(4, 100, 100) for x in normal), 10)
+    found = calibrate(*(x.reshape(4, 100, 100) for x in normal), 10)
     assert [one.values for one in found.bins] == [4000] * 10
     for one in found.bins:
         assert one.rmse == pytest.approx(one.deviation, rel=0.05)
@@ -34,7 +36,7 @@ def test_errors_twice_as_large_show(normal):
 
 
 def test_fewer_values_than_bins_and_no_variance():
-    found = calibrate(torch.ones(3), torch.tensor([0.5, -2.0, 0.0]), 20)
+    found = calibrate(np.ones(3), np.array([0.5, -2.0, 0.0]), 20)
     assert [one.values for one in found.bins] == [1, 1, 1]
     assert found.correlation is None
     assert found.all.within_1 == pytest.approx(2 / 3)

@@ -144,7 +144,7 @@ def test_neither_package_is_imported(file):
     code = """
 import sys, torch, tfsdiff.metrics
 from tfsdiff.metrics import lpips
-from tfsdiff.metrics.registry import score
+from tfsdiff.metrics.score import score
 images = torch.arange(5 * 3 * 48 * 48).reshape(5, 3, 48, 48) % 256
 scores = score(images[:1], images[None, 1:4], images[4:], lpips.load(sys.argv[1]))
 assert not scores.empty, scores.empty

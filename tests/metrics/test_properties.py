@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tfsdiff.metrics import score
 from tfsdiff.metrics.error import mae, mse, psnr, rmse
 from tfsdiff.metrics.gradient import average_gradient
 from tfsdiff.metrics.registry import METRICS
@@ -133,9 +134,9 @@ def test_refuses_what_is_no_pair_of_images(name, pair):
 @pytest.mark.parametrize("name", ["AG", "VIF", "SSIM"])
 def test_refuses_images_smaller_than_the_window(name, rng):
     metric = METRICS[name]
-    side = metric.smallest_side
+    call, side = score.function(metric), score.smallest_side(metric)
     images = torch.randint(0, 256, (2, 1, 3, side, side + 3), generator=rng)
     count = 2 if metric.needs_reference else 1
-    assert metric.function(*images[:count]).isfinite().all()
+    assert call(*images[:count]).isfinite().all()
     with pytest.raises(ValueError, match=f"at least {side}"):
-        metric.function(*images[:count, ..., 1:, :])
+        call(*images[:count, ..., 1:, :])

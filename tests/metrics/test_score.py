@@ -1,13 +1,16 @@
 """All metrics of a batch at once."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from tfsdiff.metrics.error import psnr
 from tfsdiff.metrics.lpips import Unavailable, lpips
-from tfsdiff.metrics.registry import METRICS, score
+from tfsdiff.metrics.registry import METRICS
+from tfsdiff.metrics.score import function, score, smallest_side
 from tfsdiff.metrics.vif import vif
 
 NO_WEIGHTS = Unavailable("no weights here")
@@ -21,12 +24,25 @@ def scene(rng):
 
 
 def test_metrics_are_those_of_table_1_in_its_order():
-    assert list(METRICS) == ["AG", "MSE", "VIF", "SSIM", "PSNR", "LPIPS", "MAE", "RMSE"]
-    assert {name for name, metric in METRICS.items() if metric.better == "higher"} == {
-        "AG", "VIF", "SSIM", "PSNR",
-    }  # fmt: skip
-    assert [name for name, metric in METRICS.items() if not metric.needs_reference] == ["AG"]
-    assert all(metric.convention for metric in METRICS.values())
+    of_table_1 = ["AG", "MSE", "VIF", "SSIM", "PSNR", "LPIPS", "MAE", "RMSE"]
+    assert [name for name in METRICS if name in of_table_1] == of_table_1
+    higher = {name for name in of_table_1 if METRICS[name].better == "higher"}
+    assert higher == {"AG", "VIF", "SSIM", "PSNR"}
+    assert [name for name in of_table_1 if not METRICS[name].needs_reference] == ["AG"]
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_an_entry_says_all_that_tables_and_the_command_need(metric):
+    assert callable(function(metric))
+    assert smallest_side(metric) >= 1
+    assert metric.decimals >= 0
+    assert metric.convention
+
+
+def test_naming_the_metrics_loads_none_of_them():
+    code = "import sys, tfsdiff.metrics.registry; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_means_over_the_three_sources(scene):
@@ -44,32 +60,31 @@ def test_means_over_the_three_sources(scene):
 
 
 def test_an_image_scores_the_same_alone(scene):
-    together = score(*scene, NO_WEIGHTS).rows
-    alone = score(*(images[1:] for images in scene), NO_WEIGHTS).rows
+    together = score(*scene, NO_WEIGHTS).images
+    alone = score(*(images[1:] for images in scene), NO_WEIGHTS).images
     assert alone == together[1:]
 
 
 def test_without_truth(scene):
     fused, sources, _ = scene
-    row = score(fused, sources, None, NO_WEIGHTS).rows[0]
+    row = score(fused, sources, None, NO_WEIGHTS).images[0]
     assert row["MAE"]["sources"] > 0
-    assert [name for name in METRICS if row[name]["truth"] is not None] == ["AG"]
+    alone = [name for name, metric in METRICS.items() if not metric.needs_reference]
+    assert [name for name in METRICS if row[name]["truth"] is not None] == alone
 
 
 def test_small_images_leave_windows_empty(scene):
     fused, sources, truth = (images[..., :16, :16] for images in scene)
     rows, empty = score(fused, sources, truth, NO_WEIGHTS)
-    assert empty == {
-        "VIF": "needs images of at least 41 pixels, not 16",
-        "LPIPS": "needs images of at least 31 pixels, not 16",
-    }
+    assert empty["VIF"] == "needs images of at least 41 pixels, not 16"
+    assert empty["LPIPS"] == "needs images of at least 31 pixels, not 16"
     assert rows[0]["VIF"] == {"sources": None, "truth": None}
     assert rows[0]["SSIM"]["truth"] is not None
 
 
 def test_the_perfect_image(scene):
     _, sources, truth = scene
-    row = score(truth, sources, truth, NO_WEIGHTS).rows[0]
+    row = score(truth, sources, truth, NO_WEIGHTS).images[0]
     best = {name: row[name]["truth"] for name in ("MSE", "SSIM", "PSNR", "MAE", "RMSE")}
     assert best == {"MSE": 0, "SSIM": 1, "PSNR": math.inf, "MAE": 0, "RMSE": 0}
     assert row["VIF"]["truth"] == pytest.approx(1, rel=1e-8)

@@ -1,22 +1,19 @@
-"""Made summaries of cells, and figures as matplotlib holds them."""
+"""Made summaries of scores, and figures as matplotlib holds them."""
 
 import matplotlib.figure
 import pytest
 
-from tfsdiff.evaluation.scores import Statistic, Summary
+from tfsdiff.evaluation.scores import Summary
 from tfsdiff.metrics.registry import METRICS
 
 
 @pytest.fixture
 def summary():
-    """Function that makes the summary of a cell: all metrics at `value`, apart from those named."""
+    """Function that makes a summary of scores: all metrics at `value`, apart from those named."""
 
-    def make(row, value, scale=2, images=5, empty=None, **named):
+    def make(value, images=5, empty=None, **named):
         values = dict.fromkeys(METRICS, value) | named
-        statistics = {
-            name: None if values[name] is None else Statistic(values[name], 0.5) for name in METRICS
-        }
-        return Summary(row, scale, images, statistics, dict(statistics), empty or {})
+        return Summary(images, values, dict(values), empty or {})
 
     return make
 

@@ -1,16 +1,16 @@
-from tfsdiff.report.labels import label, table1_rows
+from tfsdiff.evaluation.rows import FULL_RESOLUTION, Row
+from tfsdiff.report.labels import method_label, row_label
 
 
-def test_rows_are_all_that_members_make() -> None:
-    rows, controls = table1_rows(
-        ["tfsdiff"], ["x", "mean"], ["bicubic", "sr3"], ["bicubic", "mean"]
-    )
-    assert rows == ["tfsdiff", "x-sr3"]
-    assert controls == ["x-full", "mean-full", "x-bicubic", "mean-bicubic", "mean-sr3"]
+def test_labels_are_made_of_those_of_the_methods() -> None:
+    assert row_label(Row("tfsdiff", None, 4)) == "TFS-Diff"
+    assert row_label(Row("ddfm", "sr3", 4)) == "SR3 + DDFM"
+    assert row_label(Row("mean", None, FULL_RESOLUTION)) == "mean of sources, full resolution"
 
 
-def test_labels_are_made_of_those_of_the_members() -> None:
-    assert label("tfsdiff") == "TFS-Diff"
-    assert label("ddfm-sr3") == "SR3 + DDFM"
-    assert label("mean-full") == "mean of sources, full resolution"
-    assert label("mine-bicubic") == "bicubic + mine"
+def test_what_has_no_label_is_shown_under_its_name() -> None:
+    assert row_label(Row("mine", "bicubic", 2)) == "bicubic + mine"
+
+
+def test_variants_bring_their_labels() -> None:
+    assert method_label("tfsdiff_mine", {"tfsdiff_mine": "w/o mine"}) == "w/o mine"

@@ -15,7 +15,7 @@ from tfsdiff.core.backend import CPU
 from tfsdiff.data.dataset import select
 from tfsdiff.data.slices import Group, write_folder
 from tfsdiff.data.split import Place, write_split
-from tfsdiff.evaluation import measure
+from tfsdiff.evaluation import measure, method_cost
 from tfsdiff.methods.conditional.model import ConditionalDiffusion
 from tfsdiff.methods.ctsr.method import RELEASED
 from tfsdiff.params import Compute, Cost, Sampling
@@ -97,7 +97,7 @@ def run(at, out):
 def outs(folder):
     """Two runs of the stage."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cost, "_alone", lambda function, job: function(job))
+        patch.setattr(method_cost, "alone", lambda function, task: function(task))
         for name in ("once", "again"):
             run(folder, folder / name)
     return [folder / name for name in ("once", "again")]
@@ -163,18 +163,19 @@ class Deadly:
         return os._exit, (9,)
 
 
-def test_member_is_measured_in_a_process_of_its_own(folder, outs):
+def test_method_is_measured_in_a_process_of_its_own(folder, outs):
     paths = [folder / name for name in ("models", "lr", "hr")]
     group = select(folder / "hr", folder / "split.csv", "test")[1]
-    job = next(job for job in cost._jobs(PARAMS, 2, *paths, group) if job.row == "tfsdiff")
-    counts = cost._alone(cost.counted, job)
+    task = next(task for task in cost._tasks(PARAMS, 2, *paths, group) if task.row == "tfsdiff")
+    counts = method_cost.alone(method_cost.counted, task)
     same = read(outs[0] / "cost.csv")["tfsdiff"]
     assert counts == measure.Counts(int(same["parameters"]), int(same["operations"]))
-    with pytest.raises(InputError, match=r"tfsdiff-x2: the process that measured it was killed"):
-        cost._alone(cost.counted, replace(job, group=Deadly()))
+    with pytest.raises(InputError, match=r"tfsdiff: the process that measured it was killed"):
+        method_cost.alone(method_cost.counted, replace(task, group=Deadly()))
 
 
-def test_missing_member_is_named(folder, tmp_path):
-    (_, job, *_) = cost._jobs(PARAMS, 2, tmp_path, folder / "lr", folder / "hr", None)
+def test_missing_method_is_named(folder, tmp_path):
+    tasks = cost._tasks(PARAMS, 2, tmp_path, folder / "lr", folder / "hr", None)
+    task = next(task for task in tasks if task.row == "sr3")
     with pytest.raises(InputError, match=r"sr3-x2: has no weights\.safetensors"):
-        cost.counted(job)
+        method_cost.counted(task)

@@ -63,16 +63,6 @@ def params_of(module, **changes):
     return module.Params(**{key: value for key, value in values.items() if key in fields})
 
 
-FOLDERS = {"joint/x2/tfsdiff": "tfsdiff/x2"} | {
-    cell.format(fuser): folder.format(fuser)
-    for fuser in ("mean", "cddfuse")
-    for cell, folder in (
-        ("cascades/x2/{}-bicubic", "{}/bicubic-x2"),
-        ("full/x1/{}-full", "{}/full"),
-    )
-}
-
-
 def fit_network(at, network):
     train.train(
         params_of(train), network=network, scale=2, split=at / "split.csv", low=at / "lr",
@@ -122,21 +112,19 @@ def folder(tmp_path_factory):
         params_of(sample), split=at / "split.csv", low=at / "lr",
         model=at / "models" / "tfsdiff", out=at / "fused/tfsdiff/x2",
     )  # fmt: skip
-    for cell in FOLDERS:
-        score(at, cell)
+    for scale in (1, 2):
+        score(at, scale)
     yield at
     torch.set_num_threads(threads)
 
 
-def score(at, cell, **changes):
+def score(at, scale, **changes):
     paths = {
-        "fused": at / "fused" / FOLDERS[cell], "sources": at / "hr", "truth": at / "truth",
-        "split": at / "split.csv", "scores": at / "scores" / f"{cell}.csv",
-        "out": at / "metrics" / f"{cell}.json",
+        "fused": at / "fused", "sources": at / "hr", "truth": at / "truth",
+        "split": at / "split.csv", "scores": at / f"scores/x{scale}.csv",
+        "out": at / f"metrics/x{scale}",
     }  # fmt: skip
-    scale = int(cell.split("/")[1][1:])
-    row = cell.rpartition("/")[2]
-    evaluate.evaluate(params_of(evaluate), row=row, scale=scale, **(paths | changes))
+    evaluate.evaluate(params_of(evaluate, ablations=[]), scale=scale, **(paths | changes))
 
 
 def test_groups(folder):
@@ -207,16 +195,21 @@ def test_what_was_trained_is_beside_its_parameters(folder):
 
 
 def test_scores_have_all_metrics_and_reasons(folder):
-    summary = json.loads((folder / "metrics/joint/x2/tfsdiff.json").read_text())
-    assert summary["truth"]["PSNR"]["mean"] > 0
+    summary = json.loads((folder / "metrics/x2/tfsdiff.json").read_text())
+    assert summary["truth"]["PSNR"] > 0
     assert summary["truth"]["VIF"] is None
-    assert "41 pixels" in summary["empty"]["VIF"]
+    with (folder / "scores/x2.csv").open() as stream:
+        reasons = {line["reason"] for line in csv.DictReader(stream) if line["metric"] == "VIF"}
+    assert reasons == {"needs images of at least 41 pixels, not 16"}
+    rows = {path.stem for path in (folder / "metrics").glob("x?/*.json")}
+    assert rows == {"tfsdiff", *(f"{fuser}-{on}" for fuser in ("mean", "cddfuse")
+                                 for on in ("bicubic", "full"))}  # fmt: skip
     assert summary["images"] == sum(p.part == "test" for p in read_split(folder / "split.csv"))
 
 
 def test_table(folder):
     table.table(
-        params_of(table), number=1, metrics=folder / "metrics", split=folder / "split.csv",
+        params_of(table), number=1, scores=folder / "scores", split=folder / "split.csv",
         out=folder / "report/table1",
     )  # fmt: skip
     text = (folder / "report/table1.md").read_text()
@@ -229,12 +222,10 @@ def test_table(folder):
     assert (folder / "report/table1.tex").exists()
 
 
-def test_table_of_an_unknown_row_says_what_there_is(folder):
-    changed = params_of(table, ablations=["tfsdif"])
-    changed = changed.model_copy(update={"joint": ("tfsdif",), "ablations": ()})
-    with pytest.raises(InputError, match="tfsdif"):
+def test_table_of_a_row_without_scores_names_it(folder):
+    with pytest.raises(InputError, match=r"x2\.csv: lacks scores of tfsdiff_no_tmfa; run"):
         table.table(
-            changed, number=2, metrics=folder / "metrics", split=folder / "split.csv",
+            params_of(table), number=2, scores=folder / "scores", split=folder / "split.csv",
             out=folder / "report/wrong",
         )  # fmt: skip
     assert not list((folder / "report").glob("wrong*"))
@@ -279,20 +270,16 @@ def test_variants_change_settings_and_not_weights(folder):
     with out.with_suffix(".csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["agreement"] == "" for row in rows] == [True, True, False, False]
-    full = json.loads((folder / "metrics/full/x1/cddfuse-full.json").read_text())
+    full = json.loads((folder / "metrics/x1/cddfuse-full.json").read_text())
     if full["images"] <= 2:
-        assert float(rows[0]["PSNR"]) == full["truth"]["PSNR"]["mean"]
+        assert float(rows[0]["PSNR"]) == full["truth"]["PSNR"]
 
 
 def test_figure(folder):
     out = folder / "report/figure.png"
-    for cell, fused in FOLDERS.items():
-        (folder / "shown" / cell).parent.mkdir(parents=True, exist_ok=True)
-        (folder / "shown" / cell).symlink_to(folder / "fused" / fused)
     paths = {
         "split": folder / "split.csv", "sources": folder / "hr", "low": folder / "lr",
-        "truth": folder / "truth", "joint": folder / "shown/joint/x2",
-        "cascades": folder / "shown/cascades/x2",
+        "truth": folder / "truth", "fused": folder / "fused",
     }  # fmt: skip
     figure.figure(params_of(figure), scale=2, out=out, **paths)
     first = out.read_bytes()
@@ -310,10 +297,19 @@ def test_sampling_again_gives_the_same_bytes(folder):
         assert (read(again / path.name) == read(path)).all()
 
 
-def test_missing_fused_image_is_named(folder, tmp_path):
-    with pytest.raises(InputError, match=r"\.png: does not exist"):
-        score(folder, "joint/x2/tfsdiff", fused=tmp_path, out=tmp_path / "out.json")
-    assert not (tmp_path / "out.json").exists()
+def test_scores_are_the_same_from_any_number_of_processes(folder, tmp_path, monkeypatch):
+    for workers in (1, 2):
+        monkeypatch.setattr(evaluate, "usable_cpus", lambda workers=workers: workers)
+        at = tmp_path / str(workers)
+        score(folder, 2, scores=at / "x2.csv", out=at / "x2")
+        assert (at / "x2.csv").read_bytes() == (folder / "scores/x2.csv").read_bytes()
+
+
+def test_missing_fused_images_are_counted_and_named(folder, tmp_path):
+    missing = r"tfsdiff/x2/.*\.png: does not exist \(.* of .* fused images are missing\); run"
+    with pytest.raises(InputError, match=missing):
+        score(folder, 2, fused=tmp_path, scores=tmp_path / "x2.csv", out=tmp_path / "x2")
+    assert not list(tmp_path.iterdir())
 
 
 def test_scale_that_does_not_divide_is_an_error(folder):
@@ -345,10 +341,11 @@ def test_quality_at_the_own_sampling_is_that_of_the_pipeline(folder, capsys):
         rows = [row for row in csv.DictReader(stream) if row["against"] == "truth"]
     cells = [(row["sampler"], int(row["evaluations"])) for row in rows]
     assert cells == [*product(("ancestral",), (1, 2, 50)), *product(("ddim", "dpmpp"), (1, 2))]
-    summary = json.loads((folder / "metrics/joint/x2/tfsdiff.json").read_text())
+    summary = json.loads((folder / "metrics/x2/tfsdiff.json").read_text())
     own = rows[cells.index((VALUES["sampling"]["sampler"], VALUES["sampling"]["evaluations"]))]
-    for metric in ("PSNR", "SSIM", "AG"):
-        assert float(own[metric]) == summary["truth"][metric]["mean"]
+    assert float(own["AG"]) == summary["none"]["AG"]
+    for metric in ("PSNR", "SSIM"):
+        assert float(own[metric]) == summary["truth"][metric]
     with (folder / "timings.csv").open() as stream:
         assert all(float(row["seconds_per_image"]) > 0 for row in csv.DictReader(stream))
     assert "TFS-Diff ×2: full chain (50 evaluations)" in capsys.readouterr().err

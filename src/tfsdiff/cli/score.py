@@ -1,4 +1,4 @@
-"""`tfsdiff score`: the eight metrics of a fused image."""
+"""`tfsdiff score`: all metrics of a fused image."""
 
 import argparse
 import json
@@ -14,8 +14,9 @@ from torch import Tensor
 from tfsdiff.cli.images import read_registered
 from tfsdiff.data.images import to_8bit
 from tfsdiff.metrics import lpips
-from tfsdiff.metrics.registry import METRICS, Scores
-from tfsdiff.metrics.registry import score as compute
+from tfsdiff.metrics.registry import METRICS
+from tfsdiff.metrics.score import Scores
+from tfsdiff.metrics.score import score as compute
 from tfsdiff.pretrained import TORCHVISION
 
 SUMMARY = "Score a fused image against its three sources and, if there is one, its ground truth."
@@ -68,7 +69,7 @@ def _levels(images: Tensor) -> Tensor:
 def _table(scores: Scores, columns: Sequence[str]) -> str:
     lines = [_line("metric", [f"to {column}" for column in columns], "better")]
     for name, metric in METRICS.items():
-        values = [scores.rows[0][name][column] for column in columns]
+        values = [scores.images[0][name][column] for column in columns]
         cells = ["-" if value is None else f"{value:.4f}" for value in values]
         lines.append(_line(name, cells, metric.better))
     return "\n".join(lines + [f"{name} is empty: {why}" for name, why in scores.empty.items()])
@@ -81,7 +82,7 @@ def _line(name: str, cells: Sequence[str], better: str) -> str:
 def _json(scores: Scores, columns: Sequence[str]) -> str:
     found: dict[str, Any] = {}
     for name, metric in METRICS.items():
-        values = {column: _finite(scores.rows[0][name][column]) for column in columns}
+        values = {column: _finite(scores.images[0][name][column]) for column in columns}
         found[name] = {**values, "better": metric.better, "convention": metric.convention}
     return json.dumps({"metrics": found, "empty": scores.empty}, indent=2, allow_nan=False)
 

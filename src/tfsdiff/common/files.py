@@ -26,6 +26,12 @@ def replacing(path: Path) -> Iterator[Path]:
         _remove(temporary)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, the whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="")
+
+
 def _replace_folder(temporary: Path, path: Path) -> None:
     # A folder cannot be renamed onto a filled one: step the old one aside first.
     old = path.with_name(f".{path.name}.old-{os.getpid()}")

@@ -1,12 +1,12 @@
 """Calibration of a predicted deviation: is the error as large as it says, where it says so?"""
 
-import csv
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
-from torch import Tensor
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from tfsdiff.common.files import replacing
 
@@ -48,12 +48,15 @@ class Calibration:
     correlation: float | None
 
 
-def calibrate(deviation: Tensor, error: Tensor, bins: int) -> Calibration:
+def calibrate(
+    deviation: NDArray[np.floating], error: NDArray[np.floating], bins: int
+) -> Calibration:
     """Compare predicted deviations with errors of the same shape, in at most `bins` bins."""
-    order = deviation.flatten().sort(stable=True)
-    predicted, actual = order.values, error.flatten()[order.indices]
-    parts = zip(predicted.tensor_split(bins), actual.tensor_split(bins), strict=True)
-    correlation = torch.corrcoef(torch.stack([predicted, actual.abs()]))[0, 1].item()
+    order = deviation.argsort(axis=None, kind="stable")
+    predicted, actual = deviation.flat[order], error.flat[order]
+    parts = zip(np.array_split(predicted, bins), np.array_split(actual, bins), strict=True)
+    with np.errstate(divide="ignore", invalid="ignore"):  # without variance
+        correlation = float(np.corrcoef(predicted, np.abs(actual))[0, 1])
     return Calibration(
         tuple(_bin(*part) for part in parts if len(part[0])),
         _bin(predicted, actual),
@@ -61,20 +64,16 @@ def calibrate(deviation: Tensor, error: Tensor, bins: int) -> Calibration:
     )
 
 
-def _bin(deviation: Tensor, error: Tensor) -> Bin:
-    rms = [values.square().mean().sqrt().item() for values in (deviation, error)]
-    within = [(error.abs() <= k * deviation).double().mean().item() for k in (1, 2)]
+def _bin(deviation: NDArray[np.floating], error: NDArray[np.floating]) -> Bin:
+    rms = [math.sqrt(np.square(values).mean()) for values in (deviation, error)]
+    within = [float((np.abs(error) <= k * deviation).mean()) for k in (1, 2)]
     return Bin(len(error), *rms, *within)
 
 
 def write_calibration(path: Path, found: Calibration) -> None:
     """Write as CSV: one line a bin, and a last one, "all", with the correlation."""
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        columns = ["deviation", "rmse", "within_1", "within_2"]
-        writer.writerow(["bin", "values", *columns, "correlation"])
-        for name, one in (*enumerate(found.bins, start=1), ("all", found.all)):
-            numbers = [f"{getattr(one, column):.6g}" for column in columns]
-            known = name == "all" and found.correlation is not None
-            last = f"{found.correlation:.6g}" if known else ""
-            writer.writerow([name, one.values, *numbers, last])
+    named = [*enumerate(found.bins, start=1), ("all", found.all)]
+    table = pd.DataFrame([{"bin": name, **asdict(one)} for name, one in named])
+    table.loc[table.index[-1], "correlation"] = found.correlation
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6g")

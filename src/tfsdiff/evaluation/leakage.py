@@ -1,30 +1,21 @@
-"""What leaks from the training part: how like its groups a held-out group is.
+"""What leaks from the training part of a split: how near its groups a held-out group is.
 
-Similarity of two images: Pearson's correlation of their pixels, in all three colours, after
-reduction to 32 x 32. That leaves the anatomy and takes away noise and the finest folds, in which
-even neighbouring slices differ. It is 1 for an image and itself. Gain and window change nothing: a
-correlation is the same for all levels times a positive number plus another (as long as none of them
-saturates).
-
-Similarity of two groups: the mean over the modalities that both have. An image without contrast has
-no correlation and counts as if it were not there. Where only one is shared, that one decides;
-groups that share none are not comparable. All heads fill the same place in the same frame, so
-slices of strangers correlate as well: a similarity tells something beside that under another split,
-not by itself.
+The similarity of two groups is that of `tfsdiff.evaluation.similarity`.
 """
 
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from tfsdiff.data.images import read, to_unit
-from tfsdiff.data.resample import resize
-from tfsdiff.data.slices import Group, image_path
+if TYPE_CHECKING:  # reading images takes PyTorch; who only looks at neighbours need not wait for it
+    from tfsdiff.data.slices import Group
 
-PIXELS = 32
+PIXELS = 32  # side to which images are reduced before they are compared
+LEVELS = (0.9, 0.95)  # similarities above which neighbours are counted
 
 
 @dataclass(frozen=True)
@@ -38,78 +29,95 @@ class Neighbour:
         patient_seen: whether any group in training is of the same patient.
     """
 
-    group: Group
-    nearest: Group | None
+    group: "Group"
+    nearest: "Group | None"
     similarity: float | None
     patient_seen: bool
 
 
-def similarities(folder: Path, groups: Sequence[Group]) -> Tensor:
-    """Compare all groups of an image folder with each other.
+@dataclass(frozen=True)
+class Leak:
+    """The neighbours in training of one part of a split.
 
-    Returns:
-        float64 (N, N), symmetric, in [-1, 1]; NaN where two groups are not comparable.
-
-    Raises:
-        InputError: an image is missing or unreadable; names the file.
+    Attributes:
+        rule: of the split.
+        part: whose neighbours they are, validation or test.
+        neighbours: one a group, at least one.
     """
-    total = torch.zeros(len(groups), len(groups), dtype=torch.float64)
-    shared = torch.zeros_like(total)
-    for modality in sorted({modality for group in groups for modality in group.modalities}):
-        having = torch.tensor([i for i, one in enumerate(groups) if modality in one.modalities])
-        images = torch.stack(list(_reduced(folder, [groups[i] for i in having], modality)))
-        found = correlation(images)
-        block = having[:, None], having[None, :]
-        total[block] += found.nan_to_num(0)
-        shared[block] += ~found.isnan()
-    return total / shared  # 0 / 0 is NaN
+
+    rule: str
+    part: str
+    neighbours: tuple[Neighbour, ...]
 
 
-def correlation(images: Tensor) -> Tensor:
-    """Pearson's correlation of every image with every other.
+@dataclass(frozen=True)
+class Summary:
+    """What leaks into one part.
 
-    Args:
-        images: (N, ...), of any range.
-
-    Returns:
-        float64 (N, N) in [-1, 1]; NaN in the rows and columns of images without contrast.
+    Attributes:
+        groups: how many there are.
+        compared: how many of them have a neighbour; over these go the next four.
+        mean, median, highest: similarity of the neighbours, None where there is none.
+        above: shares of them above each of LEVELS.
+        patient_seen: share of all groups whose patient has slices in training.
     """
-    values = images.flatten(1).double()
-    flat = values.amax(1) == values.amin(1)
-    values = values - values.mean(1, keepdim=True)
-    values = values / values.norm(dim=1, keepdim=True)
-    values[flat] = torch.nan
-    return (values @ values.T).clamp(-1, 1)
+
+    groups: int
+    compared: int
+    mean: float | None
+    median: float | None
+    highest: float | None
+    above: tuple[float, ...] | None
+    patient_seen: float
 
 
 def neighbours(
-    groups: Sequence[Group],
-    similarity: Tensor,
-    held_out: Sequence[Group],
-    training: Sequence[Group],
+    groups: Sequence["Group"],
+    similarity: NDArray[np.float64],
+    held_out: Sequence["Group"],
+    training: Sequence["Group"],
 ) -> list[Neighbour]:
     """Find the nearest neighbour in training of every held-out group; of equal ones the first.
 
     Args:
         groups: all groups, in the order of the rows of `similarity`.
-        similarity: what `similarities` gave, (N, N).
+        similarity: what `similarity.similarities` gave, (N, N); NaN where not comparable.
         held_out: whose neighbours to find, some of `groups`.
         training: among which, at least one of `groups`.
     """
     place = {group.group: i for i, group in enumerate(groups)}
     patients = {group.patient for group in training}
-    columns = torch.tensor([place[group.group] for group in training])
+    columns = [place[group.group] for group in training]
     found = []
     for group in held_out:
         row = similarity[place[group.group], columns]
         nearest, value = None, None
-        if not row.isnan().all():
-            best = int(row.nan_to_num(-torch.inf).argmax())
-            nearest, value = training[best], row[best].item()
+        if not np.isnan(row).all():
+            best = int(np.nanargmax(row))
+            nearest, value = training[best], float(row[best])
         found.append(Neighbour(group, nearest, value, group.patient in patients))
     return found
 
 
-def _reduced(folder: Path, groups: Sequence[Group], modality: str) -> Iterator[Tensor]:
-    for group in groups:
-        yield resize(to_unit(read(image_path(folder, group, modality))), PIXELS)
+def summarise(found: Sequence[Neighbour]) -> Summary:
+    """Summarise the neighbours of at least one group."""
+    values = [one.similarity for one in found if one.similarity is not None]
+    seen = statistics.fmean(one.patient_seen for one in found)
+    if not values:
+        return Summary(len(found), 0, None, None, None, None, seen)
+    return Summary(
+        len(found),
+        len(values),
+        statistics.fmean(values),
+        statistics.median(values),
+        max(values),
+        tuple(statistics.fmean(value > level for value in values) for level in LEVELS),
+        seen,
+    )
+
+
+def typical(found: Sequence[Neighbour]) -> Neighbour | None:
+    """The one of median similarity (of two, the lower), or None where nothing is comparable."""
+    compared = [one for one in found if one.similarity is not None]
+    ordered = sorted(compared, key=lambda one: (one.similarity, one.group.group))
+    return ordered[(len(ordered) - 1) // 2] if ordered else None

@@ -1,183 +1,175 @@
-"""The two files that scores of one cell (one row of a table at one scale) are kept in.
+"""Scores of fused images in a tidy table, a line a value, and their means.
 
-Per image `results/scores/ROW-xS.csv`, for paired tests; per cell `results/metrics/ROW-xS.json`, for
-the tables. Values have six significant digits, an infinite PSNR is the text "inf", and what could
-not be computed is empty (CSV) or null (JSON) with its reason under "empty".
+`results/scores/xSCALE.csv` holds all images of all rows at one scale, with the columns
+
+    scale, row, group   the image
+    metric, against     what was measured, and the reference: truth, sources or none
+    value               nine significant digits; an infinite PSNR is "inf"
+    reason              why there is no value
+
+`results/metrics/xSCALE/ROW.json` holds the means of one row, for `dvc metrics`.
 """
 
-import csv
 import json
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from tfsdiff.common.errors import InputError
 from tfsdiff.common.files import replacing
-from tfsdiff.metrics.registry import METRICS, Scores
+from tfsdiff.evaluation.rows import Row
+from tfsdiff.metrics.registry import METRICS
 
 AGAINST = ("sources", "truth")
-HEADER = ("group", "metric", "against", "value")
+ITSELF = "none"  # the reference of a metric that needs none
+COLUMNS = ["scale", "row", "group", "metric", "against", "value", "reason"]
+NO_TRUTH = "no ground truth"
 
-
-@dataclass(frozen=True)
-class Statistic:
-    """Mean over the images, and sample standard deviation (divisor n - 1) where it is defined."""
-
-    mean: float
-    std: float | None
+ImageScores = Mapping[str, Mapping[str, float | None]]
 
 
 @dataclass(frozen=True)
 class Summary:
-    """Scores of one cell.
+    """Mean scores of some images.
 
     Attributes:
-        row, scale: which cell.
-        images: number of test images.
-        sources, truth: {metric: statistic}, None where the value is empty.
+        images: how many.
+        sources, truth: {metric: mean over the images, six significant digits}, None where one of
+            them has no value.
         empty: {metric: reason}.
     """
 
-    row: str
-    scale: int
     images: int
-    sources: dict[str, Statistic | None]
-    truth: dict[str, Statistic | None]
+    sources: dict[str, float | None]
+    truth: dict[str, float | None]
     empty: dict[str, str]
 
 
-def write_scores(
-    csv_path: Path, json_path: Path, row: str, scale: int, groups: Sequence[str], scores: Scores
-) -> Summary:
-    """Write both files of one cell.
+def tabulate(
+    row: str,
+    scale: int,
+    groups: Sequence[str],
+    images: Sequence[ImageScores],
+    empty: Mapping[str, str],
+) -> pd.DataFrame:
+    """Lay out scores of the images of one row as a tidy table.
 
     Args:
-        csv_path: where the values of every image go.
-        json_path: where their means and deviations go.
-        row: name of the cell's row.
-        scale: scale of the cell.
-        groups: names of the images, in the order of `scores.rows`.
-        scores: what `tfsdiff.metrics.score` gave; that of batches can be joined.
-
-    Returns:
-        What the JSON file now holds.
+        row: its name.
+        scale: of the row.
+        groups: names of the images.
+        images: their scores, {metric: {"sources": value, "truth": value}}, in the same order.
+        empty: {metric: reason} of what could not be computed.
     """
-    summary = summarise(row, scale, groups, scores)
-    with replacing(csv_path) as path, path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows(_lines(groups, scores))
-    with replacing(json_path) as path:
-        path.write_text(_to_json(summary), encoding="utf-8")
-    return summary
-
-
-def summarise(row: str, scale: int, groups: Sequence[str], scores: Scores) -> Summary:
-    """Aggregate the scores of one cell over its images."""
-    if not groups or len(groups) != len(scores.rows):
-        raise ValueError(f"{len(groups)} names for {len(scores.rows)} scored images")
-    sources, truth = (
-        {name: _statistic([image[name][against] for image in scores.rows]) for name in METRICS}
-        for against in AGAINST
-    )
-    return Summary(row, scale, len(groups), sources, truth, dict(scores.empty))
-
-
-def _statistic(values: Sequence[float | None]) -> Statistic | None:
-    if any(value is None for value in values):
-        return None
-    mean = math.fsum(values) / len(values)
-    defined = len(values) > 1 and math.isfinite(mean)
-    return Statistic(_six_digits(mean), _six_digits(statistics.stdev(values)) if defined else None)
-
-
-def _six_digits(value: float) -> float:
-    return float(f"{value:.6g}")
-
-
-def _lines(groups: Sequence[str], scores: Scores) -> list[tuple[str, str, str, str]]:
-    """Lines of the CSV; a metric without a reference has one, against "none"."""
+    if not groups or len(groups) != len(images):
+        raise ValueError(f"{len(groups)} names for {len(images)} scored images")
     lines = []
-    for group, image in zip(groups, scores.rows, strict=True):
+    for group, scores in zip(groups, images, strict=True):
         for name, metric in METRICS.items():
-            for against in AGAINST if metric.needs_reference else AGAINST[:1]:
-                value = image[name][against]
-                text = "" if value is None else repr(_six_digits(value))
-                lines.append((group, name, against if metric.needs_reference else "none", text))
-    return lines
+            for against in AGAINST if metric.needs_reference else (ITSELF,):
+                value = scores[name]["sources" if against == ITSELF else against]
+                reason = empty.get(name, NO_TRUTH) if value is None else ""
+                lines.append((scale, row, group, name, against, _rounded(value, 9), reason))
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _to_json(summary: Summary) -> str:
-    values: dict[str, Any] = {
-        "row": summary.row,
-        "scale": summary.scale,
-        "images": summary.images,
-        "empty": summary.empty,
-    }
-    for against in AGAINST:
-        values[against] = {
-            name: None if found is None else {"mean": _plain(found.mean), "std": found.std}
-            for name, found in getattr(summary, against).items()
-        }
-    return json.dumps(values, indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _plain(value: float) -> float | str:
-    return value if math.isfinite(value) else repr(value)
-
-
-def read_summary(path: Path) -> Summary:
-    """Read the JSON file of one cell.
+def summarise(table: pd.DataFrame) -> Summary:
+    """Average the scores of one row over its images.
 
     Raises:
-        InputError: the file is missing or not as `write_scores` writes it.
+        KeyError: a metric of the registry is not among the scores.
     """
-    cure = "run the evaluate stage for this row and scale"
+    found = {key: _mean(values) for key, values in table.groupby(["metric", "against"])["value"]}
+    blocks = {
+        against: {
+            name: found[name, against if metric.needs_reference else ITSELF]
+            for name, metric in METRICS.items()
+        }
+        for against in AGAINST
+    }
+    wanting = table[table["reason"] != ""].drop_duplicates("metric")
+    reasons = dict(zip(wanting["metric"], wanting["reason"], strict=True))
+    empty = {name: why for name, why in reasons.items() if why != NO_TRUTH}
+    return Summary(table["group"].nunique(), empty=empty, **blocks)
+
+
+def write_scores(path: Path, table: pd.DataFrame) -> None:
+    """Write a table of scores as CSV."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_scores(folder: Path, rows: Iterable[Row]) -> dict[Row, Summary]:
+    """Average the scores of rows, from the files xSCALE.csv in `folder`.
+
+    Raises:
+        InputError: a file is missing, is no table of scores, or lacks a row or a metric.
+    """
+    tables: dict[int, pd.DataFrame] = {}
+    found = {}
+    for row in rows:
+        path = folder / f"x{row.scale}.csv"
+        if row.scale not in tables:
+            tables[row.scale] = _read(path)
+        try:
+            found[row] = summarise(tables[row.scale].query("row == @row.name"))
+        except KeyError:
+            raise InputError(
+                f"{path}: lacks scores of {row.name}; run the stage evaluate for scale {row.scale}"
+            ) from None
+    return found
+
+
+def write_means(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Write the means of each row to `folder`/ROW.json; all files, or none."""
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for name, table in tables.items():
+            text = json.dumps(_means(summarise(table)), indent=2, allow_nan=False)
+            (temporary / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _means(summary: Summary) -> dict[str, Any]:
+    """Nested as `dvc metrics show` turns into columns: truth.PSNR, sources.PSNR and so on."""
+    means: dict[str, Any] = {"images": summary.images}
+    for against in ("truth", "sources"):
+        means[against] = {
+            name: value if value is None or math.isfinite(value) else repr(value)
+            for name, value in getattr(summary, against).items()
+            if METRICS[name].needs_reference
+        }
+    means[ITSELF] = {
+        name: summary.sources[name]
+        for name, metric in METRICS.items()
+        if not metric.needs_reference
+    }
+    return means
+
+
+def _read(path: Path) -> pd.DataFrame:
+    cure = f"run the stage evaluate for scale {path.stem[1:]}"
+    types = dict.fromkeys(COLUMNS, str) | {"scale": int, "value": float}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        blocks = {against: _statistics(values[against]) for against in AGAINST}
-        return Summary(
-            str(values["row"]),
-            int(values["scale"]),
-            int(values["images"]),
-            empty=dict(values["empty"]),
-            **blocks,
-        )
+        table = pd.read_csv(path, dtype=types, keep_default_na=False, na_values={"value": ""})
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {cure}") from None
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{path}: no summary of scores ({error!r}); {cure}") from None
-
-
-def _statistics(block: dict[str, Any]) -> dict[str, Statistic | None]:
-    """Statistics of all metrics in the order of the tables."""
-    return {
-        name: None
-        if block[name] is None
-        else Statistic(float(block[name]["mean"]), block[name]["std"])
-        for name in METRICS
-    }
-
-
-def read_scores(path: Path) -> dict[tuple[str, str, str], float | None]:
-    """Read the CSV file of one cell: {(group, metric, against): value}.
-
-    Raises:
-        InputError: the file is missing or has other columns.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *lines = csv.reader(file)
-        if tuple(header) != HEADER:
-            raise ValueError(f"columns {header}")
-        return {
-            (group, name, against): float(value) if value else None
-            for group, name, against, value in lines
-        }
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); run evaluate") from None
     except ValueError as error:
-        raise InputError(f"{path}: no scores of images ({error}); run evaluate again") from None
+        raise InputError(f"{path}: is no table of scores ({error}); {cure}") from None
+    if list(table.columns) != COLUMNS:
+        raise InputError(f"{path}: is no table of scores ({list(table.columns)}); {cure}")
+    return table
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    numbers = list(values)
+    if any(math.isnan(number) for number in numbers):
+        return None
+    return _rounded(math.fsum(numbers) / len(numbers), 6)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else float(f"{value:.{digits}g}")

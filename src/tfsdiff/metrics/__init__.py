@@ -1,1 +1,1 @@
-"""The eight metrics, a module each; `registry` lists them."""
+"""The metrics, listed in `registry`: what measures a fused image."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tfsdiff.metrics.windows import PEAK, checked_pair
 
+SMALLEST_SIDE = 1
 _IMAGE = (-3, -2, -1)
 
 

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from tfsdiff.metrics.windows import checked
 
+SMALLEST_SIDE = 2  # a difference needs two pixels
+
 
 def average_gradient(fused: Tensor) -> Tensor:
     """Average gradient (AG) of each image; higher is taken for sharper. It needs no reference.
@@ -24,7 +26,7 @@ def average_gradient(fused: Tensor) -> Tensor:
     Returns:
         (...) in 0..255, float64.
     """
-    images = checked(fused, "fused", side=2)
+    images = checked(fused, "fused", side=SMALLEST_SIDE)
     corner = images[..., :-1, :-1]
     across = images[..., :-1, 1:] - corner
     down = images[..., 1:, :-1] - corner

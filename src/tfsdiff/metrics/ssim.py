@@ -6,6 +6,7 @@ from torch import Tensor
 from tfsdiff.metrics.windows import PEAK, checked_pair, gaussian, windowed_mean
 
 TAPS = 11
+SMALLEST_SIDE = TAPS
 SIGMA = 1.5
 C1 = (0.01 * PEAK) ** 2
 C2 = (0.03 * PEAK) ** 2
@@ -26,7 +27,7 @@ def ssim(fused: Tensor, reference: Tensor) -> Tensor:
     Returns:
         (...) in [-1, 1], float64.
     """
-    x, y = checked_pair(fused, reference, side=TAPS)
+    x, y = checked_pair(fused, reference, side=SMALLEST_SIDE)
     window = gaussian(TAPS, SIGMA)
     mean_x, mean_y = windowed_mean(x, window), windowed_mean(y, window)
     variance_x = windowed_mean(x**2, window) - mean_x**2

@@ -1,34 +1,30 @@
-"""Score one cell: the fused test images of one row at one scale, all eight metrics.
+"""Score the fused test images of all rows at one scale, or at full resolution (scale 1).
 
-Reads: the split, fused images, high-resolution sources, ground truth. Writes: per-image scores
-(CSV) and their summary (JSON).
+Reads: the split, fused images, high-resolution sources, ground truth. Writes: a table of every
+image's scores (CSV), and a folder with the means of each row (JSON).
 """
 
 from pathlib import Path
 
-from tfsdiff.common.errors import InputError
-from tfsdiff.common.progress import progress
-from tfsdiff.core.tensors import levels
-from tfsdiff.data.dataset import load_batch, select
-from tfsdiff.data.images import read, to_unit
-from tfsdiff.evaluation.scores import write_scores
-from tfsdiff.metrics import lpips
-from tfsdiff.metrics.registry import Scores, score
-from tfsdiff.params import Compute, Metrics, Section
+import pandas as pd
+
+from tfsdiff.data.dataset import select
+from tfsdiff.evaluation.rows import Lists, rows_at
+from tfsdiff.evaluation.scores import write_means, write_scores
+from tfsdiff.evaluation.scoring import Images, score_rows, usable_cpus
+from tfsdiff.params import Metrics
 from tfsdiff.stages.support import cli
 
 
-class Params(Section):
+class Params(Lists):
     """What this stage may see."""
 
-    compute: Compute
     metrics: Metrics
 
 
 def evaluate(
     params: Params,
     *,
-    row: str,
     scale: int,
     fused: Path,
     sources: Path,
@@ -37,21 +33,13 @@ def evaluate(
     scores: Path,
     out: Path,
 ) -> None:
-    """Write the scores of the images `fused`/GROUP.png to `scores`, their summary to `out`."""
-    network = lpips.load(params.metrics.lpips_backbone)
+    """Write the scores of all images at one scale to `scores`, their means to `out`/ROW.json."""
+    rows = tuple(rows_at(scale, params))
     groups = select(sources, split, "test")
-    rows, empty = [], {}
-    for group in progress(groups, f"{row} x{scale}"):
-        reference = load_batch(sources, [group], truth)
-        image = to_unit(read(fused / f"{group.group}.png"))[None]
-        if image.shape != reference.truth.shape:
-            raise InputError(
-                f"{fused}/{group.group}.png: not of the size of {sources}; fuse it again"
-            )
-        one = score(*(map(levels, (image, reference.sources, reference.truth))), network)
-        rows += one.rows
-        empty |= one.empty
-    write_scores(scores, out, row, scale, [group.group for group in groups], Scores(rows, empty))
+    images = Images(rows, fused, sources, truth, params.metrics.lpips_backbone)
+    tables = score_rows(images, groups, usable_cpus(), f"x{scale}")
+    write_scores(scores, pd.concat(tables.values()))
+    write_means(out, tables)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,17 @@ Reads: the raw slices and the splits by both rules. Writes: every held-out group
 
 from pathlib import Path
 
-from tfsdiff.common.files import replacing
+from tfsdiff.common.files import write_text
 from tfsdiff.data.dataset import select
 from tfsdiff.data.images import Pixels, read
 from tfsdiff.data.slices import Group, image_path, read_manifest
 from tfsdiff.data.split import read_split
-from tfsdiff.evaluation.leakage import Neighbour, neighbours, similarities
+from tfsdiff.evaluation.leakage import Leak, Neighbour, neighbours, typical
+from tfsdiff.evaluation.similarity import similarities
 from tfsdiff.params import Compute, Data, Section
-from tfsdiff.report.leakage import Leak, bare, markdown
-from tfsdiff.report.nearest import Example, draw, typical
+from tfsdiff.report.figures.leakage import Example, draw_leakage
+from tfsdiff.report.leakage_table import document, to_neighbours
+from tfsdiff.report.render import to_markdown
 from tfsdiff.stages.support import cli
 
 HELD_OUT = ("validation", "test")
@@ -31,7 +33,7 @@ class Params(Section):
 def leakage(params: Params, *, raw: Path, random: Path, patient: Path, out: Path) -> None:
     """Write `out`.csv, .md and .png of the image folder `raw` and its splits by the two rules."""
     groups = read_manifest(raw)
-    similarity = similarities(raw, groups)
+    similarity = similarities(raw, groups).numpy()
     leaks = []
     for split in (random, patient):
         rule = read_split(split)[0].rule
@@ -43,12 +45,11 @@ def leakage(params: Params, *, raw: Path, random: Path, patient: Path, out: Path
         "What leaks from the training part. "
         f"Profile {params.profile}; data: {params.data.source}, {len(groups)} groups."
     )
-    for ending, text in (("csv", bare(leaks)), ("md", markdown(leaks, caption))):
-        with replacing(out.with_name(f"{out.name}.{ending}")) as temporary:
-            temporary.write_text(text, encoding="utf-8", newline="")
+    write_text(out.with_name(f"{out.name}.csv"), to_neighbours(leaks))
+    write_text(out.with_name(f"{out.name}.md"), to_markdown(document(leaks, caption)))
     tested = [leak for leak in leaks if leak.part == "test"]
     examples = [_example(raw, typical(leak.neighbours)) for leak in tested]
-    draw(tested, examples, out.with_name(f"{out.name}.png"))
+    draw_leakage(tested, examples, out.with_name(f"{out.name}.png"))
 
 
 def _example(raw: Path, one: Neighbour | None) -> Example | None:

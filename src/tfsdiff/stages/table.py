@@ -1,89 +1,67 @@
 """Render Table 1 (all methods) or Table 2 (ablations) as Markdown, CSV and LaTeX.
 
-Reads: the summaries of the cells that the parameters name (never whatever lies in the folder), and
-the split. Writes: three files that differ in their ending.
+Reads: the scores of the rows that the parameters name, and the split. Writes: three files that
+differ in their ending.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tfsdiff import methods
-from tfsdiff.common.errors import InputError
-from tfsdiff.common.files import replacing
+from tfsdiff.common.files import write_text
 from tfsdiff.data.split import read_split
-from tfsdiff.evaluation.scores import Summary, read_summary
-from tfsdiff.params import Data, Report, Resolution, Sampling, Section, Split, Train
-from tfsdiff.report.labels import TITLES, label, table1_rows
-from tfsdiff.report.tables import caption, render_table
+from tfsdiff.evaluation.rows import Lists, table1_rows, table2_rows
+from tfsdiff.evaluation.scores import read_scores
+from tfsdiff.params import Data, Report, Resolution, Sampling, Split, Train, Variant
+from tfsdiff.report.labels import method_label, row_label
+from tfsdiff.report.ranking import Block, caption_of, rank, to_numbers
+from tfsdiff.report.render import to_latex, to_markdown
 from tfsdiff.stages.support import cli
 
+TITLES = {
+    1: "Table 1: fusion with super-resolution.",
+    2: "Table 2: ablations of TFS-Diff.",
+}
 
-class Params(Section):
+
+class Params(Lists):
     """What this stage may see."""
 
-    ablation_scales: tuple[int, ...]
-    ablations: tuple[str, ...]
     data: Data
-    enlargers: tuple[str, ...]
-    fusers: tuple[str, ...]
-    joint: tuple[str, ...]
+    methods: dict[str, dict[str, Any]]
     profile: str
     report: Report
     resolution: Resolution
     sampling: Sampling
-    scales: tuple[int, ...]
     split: Split
     train: Train
-    methods: dict[str, dict[str, Any]]
+    variants: dict[str, Variant]
 
 
-def table(params: Params, *, number: int, metrics: Path, split: Path, out: Path) -> None:
+def table(params: Params, *, number: int, scores: Path, split: Path, out: Path) -> None:
     """Write table `number` to `out`.md, .csv and .tex."""
-    report = params.report
+    blocks = _blocks(params, number)
+    rows = [row for block in blocks for row in block.rows]
+    summaries = read_scores(scores, rows)
+    named = {name: variant.label for name, variant in params.variants.items()}
+    labels = {row: row_label(row, named) for row in rows}
+    remarks = _origins(params) if number == 1 else []
+    document = rank(_caption(params, number, split), blocks, summaries, labels, remarks)
+    write_text(out.with_name(f"{out.name}.md"), to_markdown(document))
+    write_text(out.with_name(f"{out.name}.tex"), to_latex(document))
+    write_text(out.with_name(f"{out.name}.csv"), to_numbers(blocks, summaries, labels))
+
+
+def _blocks(params: Params, number: int) -> list[Block]:
     if number == 1:
-        lists = params.joint, params.fusers, params.enlargers, report.controls
-        rows, controls = table1_rows(*lists)
-        scales, remarks = params.scales, _origins(params)
-    else:
-        rows, controls, scales, remarks = (
-            (*params.joint, *params.ablations),
-            (),
-            params.ablation_scales,
-            (),
-        )
-    cells = dict(_cells(params, metrics, (*rows, *controls), scales))
-    labels = {row: label(row) for row in (*rows, *controls)}
-    text = _caption(params, number, split)
-    rendered = render_table(cells, rows, scales, text, controls, labels, remarks)
-    for ending, text in (
-        ("md", rendered.markdown()),
-        ("csv", rendered.csv()),
-        ("tex", rendered.latex()),
-    ):
-        with replacing(out.with_name(f"{out.name}.{ending}")) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-
-def _cells(
-    params: Params, metrics: Path, rows: Iterable[str], scales: Iterable[int]
-) -> Iterable[tuple[tuple[str, int], Summary]]:
-    cascades = {f"{fuser}-{by}" for fuser in params.fusers for by in params.enlargers}
-    full = {f"{fuser}-full" for fuser in params.fusers}
-    kinds = {"joint": params.joint, "ablations": params.ablations, "cascades": cascades}
-    for row in rows:
-        for scale in scales:
-            if row in full:  # has lost no resolution: the same at every scale
-                yield (row, scale), read_summary(metrics / "full" / "x1" / f"{row}.json")
-                continue
-            kind = next((kind for kind, names in kinds.items() if row in names), None)
-            if kind is None:
-                raise InputError(
-                    f"report: no cell is called {row!r}; rows are {', '.join(params.joint)}, "
-                    "FUSER-ENLARGER or FUSER-full of the sections fusers and enlargers"
-                )
-            yield (row, scale), read_summary(metrics / kind / f"x{scale}" / f"{row}.json")
+        controls = params.report.controls
+        return [Block(scale, *table1_rows(scale, params, controls)) for scale in params.scales]
+    bases = [params.variants[name].method for name in params.ablations]
+    return [
+        Block(scale, table2_rows(scale, params.ablations, bases))
+        for scale in params.ablation_scales
+    ]
 
 
 def _origins(params: Params) -> list[str]:
@@ -92,7 +70,7 @@ def _origins(params: Params) -> list[str]:
     imported = [name for name in learned if methods.weights_of(params.methods[name]) is not None]
     here = [name for name in learned if name not in imported]
     return [
-        f"{', '.join(map(label, names))}: {text}"
+        f"{', '.join(map(method_label, names))}: {text}"
         for names, text in (
             (here, "learned here, without the patients tested on; not the published weights."),
             (imported, "with imported weights."),
@@ -104,11 +82,10 @@ def _origins(params: Params) -> list[str]:
 def _caption(params: Params, number: int, split: Path) -> str:
     places = read_split(split)
     count = Counter(place.part for place in places)
-    rule = places[0].rule
-    return caption(
+    return caption_of(
         TITLES[number],
         params.profile,
-        f"{params.data.source}, {count['train']} groups to train on, split by {rule}",
+        f"{params.data.source}, {count['train']} groups to train on, split by {places[0].rule}",
         count["test"],
         params.resolution.hr_pixels,
         f"{params.train.steps} steps of {params.train.batch} per network and scale, "

@@ -1,8 +1,8 @@
 """Draw several fusions of each group: their mean, their deviation, and whether it can be believed.
 
-Reads: the split, low-resolution sources, the fitted joint network, truth. Writes: a folder with
-GROUP.png (mean) and GROUP-deviation.png (`methods.ensemble.picture`) a group, the calibration (CSV,
-in grey levels of 0..255; a value is one channel of one pixel), and its figure.
+Reads: the split, low-resolution sources, the fitted joint method, truth. Writes: a folder with
+GROUP.png (mean) and GROUP-deviation.png (`evaluation.ensemble.picture`) a group, the calibration
+(CSV, in grey levels of 0..255; a value is one channel of one pixel), and its figure.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from tfsdiff.evaluation.calibration import calibrate, write_calibration
 from tfsdiff.evaluation.ensemble import Moments, moments, picture
 from tfsdiff.methods.base import Fuser
 from tfsdiff.params import Compute, Sampling, Section, Uncertainty
-from tfsdiff.report import plots
-from tfsdiff.report.labels import label
+from tfsdiff.report.figures.calibration import Example, draw_calibration
+from tfsdiff.report.labels import method_label
 from tfsdiff.stages.support import cli
 from tfsdiff.stages.support.choose import spread
 
@@ -55,20 +55,20 @@ def uncertainty(
 ) -> None:
     """Write mean and deviation images to `maps`, the calibration to `out`, draw it to `figure`."""
     sampling = params.sampling.model_copy(update={"evaluations": params.uncertainty.evaluations})
-    member = methods.load_method(model, backend.make(params.compute), sampling)
+    method = methods.load_method(model, backend.make(params.compute), sampling)
     groups = spread(select(low, split, "test"), params.uncertainty.groups)
-    title = f"{label(network)} ×{scale}"
+    title = f"{method_label(network)} ×{scale}"
     parts = progress(list(batches(low, groups, sampling.batch)), title)
-    drawn = [_moments(params, member, batch) for batch in parts]
+    drawn = [_moments(params, method, batch) for batch in parts]
     found = Moments(
         torch.cat([part.mean for part in drawn]), torch.cat([part.deviation for part in drawn])
     )
     names = [group.group for group in groups]
     error = found.mean - _truth(truth, names, found.mean)
-    calibration = calibrate(255 * found.deviation, 255 * error, BINS)
+    calibration = calibrate((255 * found.deviation).numpy(), (255 * error).numpy(), BINS)
     _write_maps(maps, names, found)
     write_calibration(out, calibration)
-    example = plots.Example(
+    example = Example(
         names[0],
         to_8bit(found.mean[0]),
         255 * found.pixel_deviation()[0].numpy(),
@@ -76,15 +76,15 @@ def uncertainty(
     )
     count = f"{params.uncertainty.samples} samples of each of {len(names)} test images"
     how = f"{sampling.sampler} with {sampling.evaluations} evaluations"
-    plots.calibration(calibration, example, figure, f"{title}: {count}, {how}")
+    draw_calibration(calibration, example, figure, f"{title}: {count}, {how}")
 
 
-def _moments(params: Params, member: Fuser, batch: Batch) -> Moments:
+def _moments(params: Params, method: Fuser, batch: Batch) -> Moments:
     def draw(sample: int) -> Tensor:
         noise = [
             seeding.generator(params.seed, "uncertainty", name, sample) for name in batch.groups
         ]
-        return member.fuse(batch, noise)
+        return method.fuse(batch, noise)
 
     return moments(draw, params.uncertainty.samples)
 

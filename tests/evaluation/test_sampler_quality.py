@@ -2,15 +2,18 @@ import csv
 
 import pytest
 
+from tfsdiff.evaluation.sampler_quality import Point, conclusion, fewest, write_points
+from tfsdiff.evaluation.scores import Summary
 from tfsdiff.metrics.registry import METRICS
-from tfsdiff.report.quality import Point, fewest, sentence, write_points
 
 
 @pytest.fixture
-def point(summary):
-    return lambda sampler, evaluations, psnr, **named: Point(
-        sampler, evaluations, summary(sampler, 0.25, PSNR=psnr, **named)
-    )
+def point():
+    def make(sampler, evaluations, psnr, **named):
+        values = dict.fromkeys(METRICS, 0.25) | {"PSNR": psnr} | named
+        return Point(sampler, evaluations, Summary(5, values, dict(values), {}))
+
+    return make
 
 
 def test_fewest_evaluations_within_a_tenth_of_a_decibel(point):
@@ -23,7 +26,7 @@ def test_fewest_evaluations_within_a_tenth_of_a_decibel(point):
     assert {name: one and one.evaluations for name, one in found.items()} == {
         "ddim": 8, "dpmpp": 2, "ancestral": None,
     }  # fmt: skip
-    text = sentence("TFS-Diff ×4", points, full)
+    text = conclusion("TFS-Diff ×4", points, full)
     assert "full chain (1000 evaluations) 30.00 dB" in text
     assert "ddim 8 (29.91 dB), dpmpp 2 (31.00 dB), ancestral none of these" in text
     assert "\n" not in text

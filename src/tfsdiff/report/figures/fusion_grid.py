@@ -1,30 +1,28 @@
-"""Figure 2 (the pictures), as a PNG file that is the same bytes every time."""
+"""Figure 2: sources, low resolution, every method's result and the truth, side by side."""
 
-import contextlib
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from tfsdiff.common.files import replacing
+from tfsdiff.report.figures.canvas import (
+    DPI,
+    FONT_POINTS,
+    GAP_PIXELS,
+    MARGIN_PIXELS,
+    canvas,
+    name_line,
+    wrap_title,
+)
 
-DPI = 200
 WIDTH_PIXELS = (1600, 2400)
 CELL_PIXELS = 256  # side of a picture where the width allows it
-GAP_PIXELS = 6
-MARGIN_PIXELS = 44  # at the left, for the names of the groups
-TITLE_PIXELS = (
-    48  # above a line whose titles differ from those of the line above; two lines of text
-)
-FONT_POINTS = 6.5
-CHARACTER_PIXELS = 11.5  # mean width of a character in that font
+TITLE_PIXELS = 48  # two lines of text, above pictures that are named otherwise than those above
 INSET_SHARE = 0.42  # of the side of a picture
 ACCENT = "#ffb000"
 
@@ -54,7 +52,7 @@ class Panel:
     zoom: Zoom | None = None
 
 
-def figure2(panels: Sequence[Panel], path: Path) -> None:
+def draw_fusion_grid(panels: Sequence[Panel], path: Path) -> None:
     """Draw one line of pictures a panel to the PNG file `path`, 1600 to 2400 pixels wide.
 
     The figure of one scale shows for each group its three sources, their low-resolution versions,
@@ -82,30 +80,10 @@ def _layout(columns: int) -> tuple[int, int]:
     return MARGIN_PIXELS + columns * (side + GAP_PIXELS), side
 
 
-@contextlib.contextmanager
-def canvas(path: Path, width: int, height: int) -> Iterator[Figure]:
-    """A figure of so many pixels, saved to `path`; the user's matplotlibrc has no say."""
-    with matplotlib.style.context("default", after_reset=True):
-        figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-        yield figure
-        with replacing(path) as temporary:
-            # The version of matplotlib must not enter the file.
-            figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
-
-
 def _draw_panel(figure: Figure, panel: Panel, titled: bool, bottom: int, side: int) -> None:
     """Draw the pictures of one panel in a line whose lower edge is at `bottom` pixels."""
     width, height = figure.get_size_inches() * DPI
-    middle = (bottom + side / 2) / height
-    figure.text(
-        MARGIN_PIXELS / 2 / width,
-        middle,
-        wrap_title(panel.name, side),
-        rotation=90,
-        ha="center",
-        va="center",
-        fontsize=FONT_POINTS,
-    )
+    name_line(figure, panel.name, 0, bottom, side)
     images = _equal_sides([image for _, image in panel.pictures])
     for column, ((title, _), image) in enumerate(zip(panel.pictures, images, strict=True)):
         left = MARGIN_PIXELS + column * (side + GAP_PIXELS)
@@ -170,14 +148,3 @@ def _equal_sides(images: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def _as_rgb(image: np.ndarray) -> np.ndarray:
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
-
-
-def wrap_title(title: str, side: int) -> str:
-    """Break a title into at most two lines that fit above a picture of `side` pixels."""
-    room = math.floor(side / CHARACTER_PIXELS)
-    if len(title) <= room:
-        return title
-    breaks = [i for i, character in enumerate(title) if character == " "]
-    best = min(breaks, key=lambda i: max(i, len(title) - i - 1), default=None)
-    lines = [title] if best is None else [title[:best], title[best + 1 :]]
-    return "\n".join(line if len(line) <= room else line[: room - 1] + "…" for line in lines)

@@ -1,7 +1,4 @@
-"""The picture of what leaks: how like their neighbours in training test groups are, and examples.
-
-A PNG file that is the same bytes every time.
-"""
+"""What leaks, in a picture: how like their neighbours in training test groups are, and examples."""
 
 import math
 from collections.abc import Sequence
@@ -13,9 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tfsdiff.evaluation.leakage import Neighbour
-from tfsdiff.report.figures import FONT_POINTS, GAP_PIXELS, MARGIN_PIXELS, canvas, wrap_title
-from tfsdiff.report.leakage import LABELS, LEVELS, Leak
+from tfsdiff.evaluation.leakage import LEVELS, Leak, Neighbour
+from tfsdiff.report.figures.canvas import (
+    FONT_POINTS,
+    GAP_PIXELS,
+    MARGIN_PIXELS,
+    canvas,
+    name_line,
+)
+from tfsdiff.report.leakage_table import LABELS
 
 COLOURS = ("#d55e00", "#0072b2", "#009e73")  # that the colour-blind can tell
 PLOT_PIXELS = 740  # at the left
@@ -35,14 +38,7 @@ class Example:
     nearest: tuple[np.ndarray, ...]
 
 
-def typical(neighbours: Sequence[Neighbour]) -> Neighbour | None:
-    """The one of median similarity (of two, the lower), or None where nothing is comparable."""
-    compared = [one for one in neighbours if one.similarity is not None]
-    ordered = sorted(compared, key=lambda one: (one.similarity, one.group.group))
-    return ordered[(len(ordered) - 1) // 2] if ordered else None
-
-
-def draw(leaks: Sequence[Leak], examples: Sequence[Example | None], path: Path) -> None:
+def draw_leakage(leaks: Sequence[Leak], examples: Sequence[Example | None], path: Path) -> None:
     """Draw the shares above each similarity, and an example a split beside them, to a PNG file.
 
     Args:
@@ -74,12 +70,10 @@ def _shares(axes: Axes, leaks: Sequence[Leak]) -> None:
     start = min(math.floor(10 * lowest - 0.2) / 10, min(LEVELS) - 0.1)
     axes.set(xlim=(start, 1), ylim=(-0.02, 1.02))
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=(1, 2, 5, 10)))
-    axes.set_xlabel("similarity of the nearest group in training", fontsize=8)
-    axes.set_ylabel("share of test groups above it", fontsize=8)
-    axes.tick_params(labelsize=7)
-    axes.grid(color="0.9", linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=7, loc="lower left", bbox_to_anchor=(-0.01, 1.0))
+    axes.set_xlabel("similarity of the nearest group in training")
+    axes.set_ylabel("share of test groups above it")
+    axes.grid()
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0))
 
 
 def _block(figure: Figure, left: int, leak: Leak, example: Example | None, colour: str) -> None:
@@ -101,7 +95,7 @@ def _block(figure: Figure, left: int, leak: Leak, example: Example | None, colou
     top = HEIGHT_PIXELS - HEAD_PIXELS
     for name, modalities, images in lines:
         bottom = top - TITLE_PIXELS - CELL_PIXELS
-        _line(figure, (left, bottom), wrap_title(name, CELL_PIXELS), modalities, images)
+        _line(figure, (left, bottom), name, modalities, images)
         top = bottom - GAP_PIXELS
 
 
@@ -114,10 +108,7 @@ def _line(
 ) -> None:
     width, height = figure.get_size_inches() * figure.dpi
     left, bottom = corner
-    figure.text(
-        (left + MARGIN_PIXELS / 2) / width, (bottom + CELL_PIXELS / 2) / height, name,
-        rotation=90, ha="center", va="center", fontsize=FONT_POINTS,
-    )  # fmt: skip
+    name_line(figure, name, left, bottom, CELL_PIXELS)
     for column, (modality, image) in enumerate(zip(modalities, images, strict=True)):
         start = left + MARGIN_PIXELS + column * (CELL_PIXELS + GAP_PIXELS)
         axes = figure.add_axes(

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfsdiff.report.figures import Panel, Zoom, _equal_sides, figure2, wrap_title
+from tfsdiff.report.figures.canvas import wrap_title
+from tfsdiff.report.figures.fusion_grid import Panel, Zoom, _equal_sides, draw_fusion_grid
 
 MARKERS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)]
 
@@ -27,9 +28,9 @@ def pixels(path):
 
 def test_same_bytes_twice_whatever_the_users_settings(tmp_path):
     panels = [line(zoom=Zoom(4, 8, 6)), line("case-2")]
-    figure2(panels, tmp_path / "a.png")
+    draw_fusion_grid(panels, tmp_path / "a.png")
     with mpl.rc_context({"font.size": 20, "savefig.facecolor": "red", "image.cmap": "jet"}):
-        figure2(panels, tmp_path / "b.png")
+        draw_fusion_grid(panels, tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert b"atplotlib" not in (tmp_path / "a.png").read_bytes()
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["a.png", "b.png"]
@@ -38,12 +39,12 @@ def test_same_bytes_twice_whatever_the_users_settings(tmp_path):
 @pytest.mark.parametrize("columns", [1, 4, 7, 9, 15, 24])
 def test_width_is_within_bounds(columns, tmp_path):
     pictures = tuple((f"method {i}", flat(i)) for i in range(columns))
-    figure2([Panel("group", pictures)], tmp_path / "a.png")
+    draw_fusion_grid([Panel("group", pictures)], tmp_path / "a.png")
     assert 1500 <= pixels(tmp_path / "a.png").shape[1] <= 2400
 
 
 def test_pictures_stand_in_order_without_overlap(tmp_path):
-    figure2([line(), line("case-2")], tmp_path / "a.png")
+    draw_fusion_grid([line(), line("case-2")], tmp_path / "a.png")
     image = pixels(tmp_path / "a.png")
     areas, lefts = [], []
     for colour in MARKERS:
@@ -58,8 +59,8 @@ def test_pictures_stand_in_order_without_overlap(tmp_path):
 
 def test_titles_are_repeated_only_where_they_change(tmp_path):
     other = line("case-3", titles=("CT", "MR-T1", "PET-FDG", "TFS-Diff"))
-    figure2([line(), line("case-2")], tmp_path / "same.png")
-    figure2([line(), other], tmp_path / "other.png")
+    draw_fusion_grid([line(), line("case-2")], tmp_path / "same.png")
+    draw_fusion_grid([line(), other], tmp_path / "other.png")
     heights = [pixels(tmp_path / f"{name}.png").shape[0] for name in ("same", "other")]
     assert heights[1] - heights[0] == 48
 
@@ -67,7 +68,7 @@ def test_titles_are_repeated_only_where_they_change(tmp_path):
 def test_zoom_shows_the_chosen_square(tmp_path):
     image = np.zeros((32, 32), np.uint8)
     image[4:10, 8:14] = 200
-    figure2([Panel("g", (("grey", image),), Zoom(4, 8, 6))], tmp_path / "a.png")
+    draw_fusion_grid([Panel("g", (("grey", image),), Zoom(4, 8, 6))], tmp_path / "a.png")
     shown = pixels(tmp_path / "a.png")
     corner = shown[-200:-100, -200:-100].reshape(-1, 3)
     assert (corner == 200).all()
@@ -81,7 +82,7 @@ def test_low_resolution_repeats_its_pixels():
 
 
 def test_grey_is_not_stretched(tmp_path):
-    figure2([Panel("g", (("dim", np.full((16, 16), 90, np.uint8)),))], tmp_path / "a.png")
+    draw_fusion_grid([Panel("g", (("dim", np.full((16, 16), 90, np.uint8)),))], tmp_path / "a.png")
     image = pixels(tmp_path / "a.png")
     assert (image[image.shape[0] // 2, image.shape[1] // 2] == 90).all()
 
@@ -97,15 +98,15 @@ def test_grey_is_not_stretched(tmp_path):
 )
 def test_refuses_other_pictures(picture, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        figure2([Panel("g", (("a", picture), ("b", flat(0, 8))))], tmp_path / "a.png")
+        draw_fusion_grid([Panel("g", (("a", picture), ("b", flat(0, 8))))], tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
 
 
 def test_refuses_panels_of_different_length(tmp_path):
     with pytest.raises(ValueError, match="same number"):
-        figure2([line(), Panel("g", (("a", flat(0)),))], tmp_path / "a.png")
+        draw_fusion_grid([line(), Panel("g", (("a", flat(0)),))], tmp_path / "a.png")
     with pytest.raises(ValueError, match="at least one"):
-        figure2([], tmp_path / "a.png")
+        draw_fusion_grid([], tmp_path / "a.png")
 
 
 def test_titles_are_broken_and_cut_to_fit():

@@ -1,7 +1,5 @@
-"""What leaks, in numbers and drawn: the same bytes every time, and whatever is missing."""
+"""What leaks, drawn: the same bytes every time, and whatever is missing."""
 
-import csv
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from tfsdiff.data.slices import Group
-from tfsdiff.evaluation.leakage import Neighbour
-from tfsdiff.report.leakage import HEADER, LABELS, Leak, bare, markdown, summarise
-from tfsdiff.report.nearest import COLOURS, Example, draw, typical
+from tfsdiff.evaluation.leakage import Leak, Neighbour, typical
+from tfsdiff.report.figures.leakage import COLOURS, Example, draw_leakage
+from tfsdiff.report.leakage_table import LABELS
 
 COMBINATION = "CT_MR-T2_SPECT-Tc"
 
@@ -43,57 +41,10 @@ def example(one, side=16):
     return one and Example(one, images, images)
 
 
-def test_summary_counts_what_is_above_and_not_at_the_levels(leaks):
-    found = summarise(leaks[0].neighbours)
-    assert (found.groups, found.compared) == (5, 5)
-    assert (found.mean, found.median, found.highest) == pytest.approx((0.852, 0.91, 0.99))
-    assert found.above == pytest.approx((3 / 5, 2 / 5))
-    assert found.patient_seen == 1
-
-
-def test_what_is_not_comparable_is_left_out_of_the_numbers(leaks):
-    found = summarise(leaks[1].neighbours)
-    assert (found.groups, found.compared) == (3, 2)
-    assert (found.mean, found.highest) == pytest.approx((0.775, 0.95))
-    assert found.above == (0.5, 0)
-    assert found.patient_seen == 0
-    nothing = summarise(neighbours(None, None))
-    assert (nothing.groups, nothing.compared, nothing.mean, nothing.above) == (2, 0, None, None)
-
-
-def test_csv_has_a_line_a_group(leaks):
-    lines = list(csv.DictReader(io.StringIO(bare(leaks))))
-    assert tuple(lines[0]) == HEADER
-    assert [line["rule"] for line in lines] == ["random"] * 5 + ["blocks"] * 3
-    assert list(lines[1].values()) == [
-        "random", "test", "g1", "p", "1", "g101", "q", "101", "0.9000", "yes",
-    ]  # fmt: skip
-    assert list(lines[6].values())[5:] == ["", "", "", "", "no"]
-
-
-def test_markdown_has_a_line_a_part(leaks):
-    lines = markdown([*leaks, Leak("patient", "test", neighbours(None))], "Caption.").splitlines()
-    assert lines[0] == "Caption."
-    grid = [line for line in lines if line.startswith("|")]
-    assert len({line.count("|") for line in grid}) == 1
-    assert grid[2:] == [
-        "| random, as published | test | 5 | 0.852 | 0.910 | 0.990 | 60% | 40% | 100% |",
-        "| blocks of slices, for want of patients | test | 3 (2 compared) | 0.775 | 0.775 | 0.950 "
-        "| 50% | 0% | 0% |",
-        "| by patient | test | 1 (0 compared) | – | – | – | – | – | 100% |",
-    ]
-
-
-def test_typical_is_the_lower_median(leaks):
-    assert typical(leaks[0].neighbours).similarity == 0.91
-    assert typical(leaks[1].neighbours).similarity == 0.6
-    assert typical(neighbours(None)) is None
-
-
 def test_picture_shows_shares_and_an_example_a_split(leaks, drawn, tmp_path):
     examples = [example(typical(leak.neighbours)) for leak in leaks]
     for name in ("a", "b"):
-        draw(leaks, examples, tmp_path / f"{name}.png")
+        draw_leakage(leaks, examples, tmp_path / f"{name}.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as image:
         assert set(image.info) <= {"dpi"}
@@ -112,7 +63,7 @@ def test_picture_shows_shares_and_an_example_a_split(leaks, drawn, tmp_path):
 
 def test_picture_of_a_split_in_which_nothing_is_comparable(leaks, drawn, tmp_path):
     leaks = [leaks[0], Leak("patient", "test", neighbours(None, None))]
-    draw(leaks, [example(leaks[0].neighbours[3]), None], tmp_path / "a.png")
+    draw_leakage(leaks, [example(leaks[0].neighbours[3]), None], tmp_path / "a.png")
     assert len(drawn[0].axes) == 1 + 6
     assert "nothing in training is comparable" in [text.get_text() for text in drawn[0].texts]
 
@@ -121,7 +72,7 @@ def test_picture_of_a_split_in_which_nothing_is_comparable(leaks, drawn, tmp_pat
 def test_names_do_not_run_into_what_is_beside_them(rule, leaks, drawn, tmp_path):
     near = Group("a-name-of-twenty-letters-and-more", COMBINATION, "q", 7, *group(7).modalities)
     found = replace(leaks[0].neighbours[0], nearest=near)
-    draw([Leak(rule, "test", (found,))] * 2, [example(found)] * 2, tmp_path / "a.png")
+    draw_leakage([Leak(rule, "test", (found,))] * 2, [example(found)] * 2, tmp_path / "a.png")
     figure = drawn[0]
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in figure.texts]

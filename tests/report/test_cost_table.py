@@ -1,27 +1,12 @@
 import pytest
 
-from tfsdiff.report.cost import Row, cascade, duration, everything, markdown, quantity, repeatable
+from tfsdiff.evaluation.cost import Cost
+from tfsdiff.report.cost_table import document, duration, quantity, to_numbers
+from tfsdiff.report.render import to_markdown
 
-SR3 = Row("sr3", 97_800_000, 3 * 10**12, 12.34, 900_000_000)
-BICUBIC = Row("bicubic", 0, None, 0.0004, 300_000_000)
-CTSR = Row("ctsr-full", 32_768, None, 1.506, 393_600_000)
-CDDFUSE = Row("cddfuse-full", 1_186_000, 359_900_000_000, 0.5, 1_210_000_000)
-
-
-def test_cascade_is_the_sum_but_for_memory():
-    found = cascade(SR3, CDDFUSE, "cddfuse")
-    assert found == Row("cddfuse-sr3", 98_986_000, 3_359_900_000_000, 12.84, 1_210_000_000)
-
-
-def test_cascade_has_the_operations_of_the_member_that_has_a_network():
-    assert cascade(SR3, CTSR, "ctsr").operations == SR3.operations
-    assert cascade(BICUBIC, CTSR, "ctsr").operations is None
-
-
-def test_memory_that_was_not_measured_stays_empty():
-    first, second = (Row("a", 0, None, 1.0, None) for _ in "ab")
-    assert cascade(first, second, "b").memory is None
-    assert cascade(first, CTSR, "ctsr").memory == CTSR.memory
+SR3 = Cost(97_800_000, 3 * 10**12, 12.34, 900_000_000)
+BICUBIC = Cost(0, None, 0.0004, 300_000_000)
+CTSR = Cost(32_768, None, 1.506, 393_600_000)
 
 
 @pytest.mark.parametrize(
@@ -50,30 +35,25 @@ def test_durations_have_three_digits(seconds, text):
 
 
 def test_tracked_csv_has_nothing_that_differs_from_run_to_run():
-    again = Row(SR3.name, SR3.parameters, SR3.operations, 99.0, 1)
-    assert repeatable([SR3, CTSR]) == repeatable([again, CTSR])
-    assert repeatable([SR3, CTSR]) == (
-        "row,parameters,operations\nsr3,97800000,3000000000000\nctsr-full,32768,\n"
-    )
+    again = Cost(SR3.parameters, SR3.operations, 99.0, 1)
+    text = to_numbers({"sr3": SR3, "ctsr-full": CTSR}, timings=False)
+    assert text == to_numbers({"sr3": again, "ctsr-full": CTSR}, timings=False)
+    assert text == "row,parameters,operations\nsr3,97800000,3000000000000\nctsr-full,32768,\n"
 
 
 def test_other_csv_has_all():
-    unknown = Row("a", 1, 2, 0.12345, None)
-    assert everything([CTSR, unknown]) == (
+    unknown = Cost(1, 2, 0.12345, None)
+    assert to_numbers({"ctsr-full": CTSR, "a": unknown}, timings=True) == (
         "row,parameters,operations,seconds,peak_bytes\n"
         "ctsr-full,32768,,1.506,393600000\na,1,2,0.1235,\n"
     )
 
 
 def test_markdown():
-    text = markdown(
-        "At scale ×4 | one.",
-        [cascade(SR3, CTSR, "ctsr")],
-        [SR3, BICUBIC, CTSR],
-        ["First note.", "Second."],
-        {"sr3": "SR3, three sources"},
-    )
-    assert text == (
+    members = {"SR3, three sources": SR3, "bicubic": BICUBIC, "CTSR, full resolution": CTSR}
+    both = Cost(97_832_768, 3 * 10**12, 13.846, 900_000_000)
+    text = document("At scale ×4 | one.", {"SR3 + CTSR": both}, members, ["First note.", "Second."])
+    assert to_markdown(text) == (
         "At scale ×4 \\| one.\n\n"
         "| Method | Parameters | Operations | Seconds | Peak memory |\n"
         "| --- | ---: | ---: | ---: | ---: |\n"

@@ -1,0 +1,1 @@
+"""Figures as PNG files that are the same bytes every time."""
