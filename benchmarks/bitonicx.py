@@ -33,6 +33,7 @@ from scipy.ndimage import gaussian_filter
 
 from tfsdiff.methods.bitonicx.bitonic import bitonic
 from tfsdiff.methods.bitonicx.method import Settings, fuse_bitonicx
+from tfsdiff.methods.classical import Group
 
 REPEATS = 5
 SETTINGS = Settings(mode="paper", threshold=3.0, iterations=110, majority_pixels=19)
@@ -56,7 +57,7 @@ def main() -> None:
 
 def fuse(images: tuple[np.ndarray, np.ndarray, np.ndarray]) -> np.ndarray:
     """Fused image of the three sources."""
-    return fuse_bitonicx(*images, SETTINGS, np.random.default_rng(0))[0]
+    return fuse_bitonicx(Group(*images), SETTINGS, np.random.default_rng(0))[0]
 
 
 def read(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from bitonicx import REPEATS, best, peak_megabytes, read, seconds, synthetic
 
+from tfsdiff.methods.classical import Group
 from tfsdiff.methods.ctsr.dictionary import improve, initial, read_dictionary, training_patches
 from tfsdiff.methods.ctsr.method import RELEASED, Settings, fuse_ctsr, smoothed
 from tfsdiff.methods.ctsr.sparse import fuse_sparse
@@ -49,7 +50,7 @@ def main() -> None:
     fine = [image - smoothed(image, SETTINGS) for image in images[:2]]
 
     def fuse() -> object:
-        return fuse_ctsr(*images, dictionary, SETTINGS)
+        return fuse_ctsr(Group(*images), dictionary, SETTINGS)
 
     def codes() -> object:
         return fuse_sparse(*fine, dictionary, SETTINGS.stride, SETTINGS.error)

@@ -93,7 +93,7 @@ def test_dark_and_bright_are_treated_alike(threshold, half_length):
 
 @pytest.mark.parametrize(("threshold", "half_length"), CASES)
 def test_half_a_turn_turns_the_result(threshold, half_length):
-    # A transposition does not transpose it: the anisotropy is smoothed along columns (quirk B8).
+    # A transposition does not transpose it: the anisotropy is smoothed along columns (B8).
     image = picture()
     turned = bitonic(image[::-1, ::-1], threshold, half_length)[::-1, ::-1]
     np.testing.assert_allclose(turned, bitonic(image, threshold, half_length), atol=1e-9)

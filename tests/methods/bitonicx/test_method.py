@@ -14,13 +14,14 @@ from conformance import (
 from tfsdiff.core.tensors import Batch
 from tfsdiff.data.colour import grey
 from tfsdiff.methods.bitonicx.method import BitonicX, Settings, energy, fuse_bitonicx
+from tfsdiff.methods.classical import Group
 
 RELEASED = {"threshold": 3.0, "iterations": 110, "majority_pixels": 19}
 PAPER, OFFICIAL = (Settings(mode=mode, **RELEASED) for mode in ("paper", "official"))
 
 
 def fuse(images, settings=PAPER, seed=0):
-    return fuse_bitonicx(*images, settings, np.random.default_rng(seed))
+    return fuse_bitonicx(Group(*images), settings, np.random.default_rng(seed))
 
 
 def generators(*seeds):

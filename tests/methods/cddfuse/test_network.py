@@ -1,4 +1,4 @@
-"""The networks of CDDFuse are the released ones: counts, shapes and outputs (chapters 1 and 9)."""
+"""The networks of CDDFuse are the released ones: counts, shapes and outputs."""
 
 import pytest
 import torch
@@ -64,7 +64,7 @@ def test_keys_and_shapes() -> None:
 
 
 def fill(part: nn.Module) -> None:
-    """Weights by the rule of chapter 9; each part is filled by itself."""
+    """Weights by a fixed rule, the same for the released code; each part is filled by itself."""
     for j, (key, tensor) in enumerate(sorted(part.state_dict().items())):
         values = 0.05 * torch.sin(0.1 * torch.arange(tensor.numel(), dtype=torch.float64) + j)
         values += float(tensor.ndim == 1 and key.endswith("weight"))

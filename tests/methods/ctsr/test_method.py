@@ -23,6 +23,7 @@ from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, Pairs
 from tfsdiff.data.colour import grey
 from tfsdiff.methods.base import Examples
+from tfsdiff.methods.classical import Group
 from tfsdiff.methods.ctsr.dictionary import normalised, read_dictionary
 from tfsdiff.methods.ctsr.method import CTSR, RELEASED, Settings, fuse_ctsr
 from tfsdiff.training.log import NullLog, Recipe
@@ -36,7 +37,7 @@ def atoms(count=128):
 
 
 def fuse(images, how=PLAIN):
-    return fuse_ctsr(*images, atoms(), how)
+    return fuse_ctsr(Group(*images), atoms(), how)
 
 
 def examples(count=2, seed=0, pixels=48):
@@ -82,7 +83,7 @@ def released(shared):
 @pytest.mark.parametrize("name", REFERENCES)
 def test_conforms_to_the_authors_code(shared, released, name):
     sources, fused, intermediate = reference(shared, "ctsr", name)
-    ours, middle = fuse_ctsr(*sources, released, PLAIN)
+    ours, middle = fuse_ctsr(Group(*sources), released, PLAIN)
     # Both images are the same to the bit.
     np.testing.assert_array_equal(as_saved_by_octave(ours), fused)
     middle = np.floor(np.clip(middle, 0, 1) * 65535 + 0.5)
@@ -100,7 +101,7 @@ def test_the_authors_dictionary_is_imported(shared, released):
     method = CTSR(Settings(**found.settings))
     method.restore(found.tensors, found.values, CPU)
     result = method.fuse(batch(sources), generators(1))[0]
-    expected, _ = fuse_ctsr(*sources, released, PLAIN)
+    expected, _ = fuse_ctsr(Group(*sources), released, PLAIN)
     np.testing.assert_allclose(result.permute(1, 2, 0), expected, atol=1e-6)
 
 
@@ -170,7 +171,7 @@ def test_method_fuses_each_image_by_itself(tmp_path):
     assert both.dtype == torch.float32
     assert torch.equal(both[1:], alone)
     images = [image.astype(np.float32) for image in groups[1]]
-    expected, _ = fuse_ctsr(*images, dictionary_of(method).numpy(), SMALL)
+    expected, _ = fuse_ctsr(Group(*images), dictionary_of(method).numpy(), SMALL)
     np.testing.assert_allclose(both[1].permute(1, 2, 0), expected, atol=1e-6)
 
 
@@ -181,7 +182,7 @@ def test_method_takes_coloured_anatomical_images_as_grey(tmp_path):
     result = method.fuse(Batch(("0",), coloured), generators(1))
     arrays = coloured[0].permute(0, 2, 3, 1).double().numpy()
     expected, _ = fuse_ctsr(
-        grey(arrays[0]), grey(arrays[1]), arrays[2], dictionary_of(method).numpy(), SMALL
+        Group(grey(arrays[0]), grey(arrays[1]), arrays[2]), dictionary_of(method).numpy(), SMALL
     )
     np.testing.assert_allclose(result[0].permute(1, 2, 0), expected, atol=1e-6)
 

@@ -1,4 +1,4 @@
-"""The prior is the released one: counts, keys and output of the reference page, chapter 9."""
+"""The prior is the released one: counts, keys and output."""
 
 import math
 
@@ -91,7 +91,7 @@ def pattern() -> Tensor:
 
 @pytest.mark.slow
 def test_fingerprint() -> None:
-    """Weights by the rule of chapter 9; 2.2 GB of them."""
+    """Weights by a fixed rule, the same for the released code; 2.2 GB of them."""
     made = network_without_weights(RELEASED).to_empty(device="cpu")
     for j, (key, tensor) in enumerate(sorted(made.state_dict().items())):
         values = 0.05 * torch.sin(0.1 * torch.arange(tensor.numel(), dtype=torch.float64) + j)

@@ -66,7 +66,7 @@ def test_keys_and_shapes() -> None:
 
 
 def fill(network: Generator) -> None:
-    """Weights by the rule of chapter 9; running statistics stay 0 and 1."""
+    """Weights by a fixed rule, the same for the released code; running statistics stay 0 and 1."""
     state = {
         key: x
         for key, x in network.state_dict().items()

@@ -1,8 +1,13 @@
 """BitonicX: fusion of three images by bitonic filtering and pulse-coupled networks.
 
 Source: Y. Jie et al., "Tri-modal medical image fusion and denoising based on bitonicX filtering",
-IEEE Transactions on Instrumentation and Measurement 2023, as its released code has it; steps as
-numbered in the reference page, 7.1.
+IEEE Transactions on Instrumentation and Measurement 2023, as its released code has it. Letters such
+as B2 are entries of docs/reproduction-notes.md.
+
+Each image is split into a base and the details of two scales. Of the finest details and of the
+coarser ones, pulse-coupled networks choose at each pixel the image whose neurons fire more; the
+brighter base is taken. That fusion and the luminance of the functional image are split once, and
+the detail of more energy is chosen.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,12 +16,11 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from tfsdiff.data.colour import rgb_to_yuv, yuv_to_rgb
 from tfsdiff.methods.bitonicx.bitonic import bitonic
 from tfsdiff.methods.bitonicx.gradient import clarity, tensor_operator
 from tfsdiff.methods.bitonicx.majority import majority
 from tfsdiff.methods.bitonicx.pulse import cnp, papcnn
-from tfsdiff.methods.classical import Classical, Group, check_group
+from tfsdiff.methods.classical import ClassicalFuser, Group, fuse_two_by_two
 from tfsdiff.params import Count, Odd, Section
 
 EXPONENT = 0.01
@@ -31,11 +35,11 @@ class Settings(Section):
     majority_pixels: Odd  # side of the window of the vote
 
 
-class BitonicX(Classical):
+class BitonicX(ClassicalFuser):
     """Fuses each group by `fuse_bitonicx`; nothing is learned."""
 
-    Settings: ClassVar[type[Section]] = Settings
     name = "bitonicx"
+    Settings: ClassVar[type[Section]] = Settings
     published: ClassVar[dict[str, Any]] = {
         "mode": "paper",
         "threshold": 3.0,
@@ -43,41 +47,32 @@ class BitonicX(Classical):
         "majority_pixels": 19,
     }
 
-    def fuse_group(self, images: Group, generator: torch.Generator) -> np.ndarray:
-        """Fuse two grey images and a coloured one; `generator` seeds the official noise."""
+    def fuse_group(self, group: Group, generator: torch.Generator) -> np.ndarray:
+        """Fuse a group to RGB (H, W, 3) in [0, 1]; `generator` seeds the official noise."""
         seed = torch.randint(2**62, (), generator=generator, device=generator.device).item()
         rng = np.random.default_rng(seed)
-        return fuse_bitonicx(*images, self.settings, rng)[0]
+        return fuse_bitonicx(group, self.settings, rng)[0]
 
 
 def fuse_bitonicx(
-    anatomical_1: np.ndarray,
-    anatomical_2: np.ndarray,
-    functional: np.ndarray,
-    settings: Settings,
-    rng: np.random.Generator,
+    group: Group, settings: Settings, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fuse two grey images and a coloured one, float in [0, 1].
+    """Fuse `group`; see `fuse_two_by_two`.
 
     Args:
-        anatomical_1: (H, W).
-        anatomical_2: (H, W).
-        functional: RGB, (H, W, 3).
+        group: the images.
         settings: how to run.
         rng: noise of the official mode; not used in paper mode.
-
-    Returns:
-        Fusion (H, W, 3) in [0, 1], and that of the anatomical images (H, W), not clipped.
     """
-    check_group(anatomical_1, anatomical_2, functional)
-    intermediate = fuse_anatomical(anatomical_1, anatomical_2, settings)
-    yuv = rgb_to_yuv(np.asarray(functional, np.float64))
-    yuv[..., 0] = fuse_functional(intermediate, yuv[..., 0], settings, rng)
-    return np.clip(yuv_to_rgb(yuv), 0, 1), intermediate
+    return fuse_two_by_two(
+        group,
+        lambda first, second: fuse_anatomical(first, second, settings),
+        lambda anatomical, luminance: fuse_functional(anatomical, luminance, settings, rng),
+    )
 
 
 def fuse_anatomical(first: np.ndarray, second: np.ndarray, settings: Settings) -> np.ndarray:
-    """Steps 1 to 6: grey fusion (H, W) of two grey images, which may leave [0, 1]."""
+    """Grey fusion (H, W) of two grey images, which may leave [0, 1]."""
     images = [np.asarray(image, np.float64) for image in (first, second)]
     smooth = [bitonic(image, settings.threshold) for image in images]
     fine = [image - low for image, low in zip(images, smooth, strict=True)]
@@ -93,7 +88,7 @@ def fuse_anatomical(first: np.ndarray, second: np.ndarray, settings: Settings) -
 def fuse_functional(
     anatomical: np.ndarray, luminance: np.ndarray, settings: Settings, rng: np.random.Generator
 ) -> np.ndarray:
-    """Steps 7 to 9: luminance (H, W) fused of the grey fusion and that of the functional image."""
+    """Luminance (H, W) fused of the grey fusion and that of the functional image."""
     images = [anatomical, luminance]
     smooth = [bitonic(image, settings.threshold) for image in images]
     details = [image - low for image, low in zip(images, smooth, strict=True)]
@@ -103,7 +98,7 @@ def fuse_functional(
 
 
 def energy(detail: np.ndarray, mode: str, rng: np.random.Generator) -> np.ndarray:
-    """Energy (H, W) by which step 8 chooses (7.6; quirks B2 and B3).
+    """Energy (H, W) by which details are chosen (B2 and B3).
 
     Paper mode takes clarity and magnitude of the detail. The released code takes the clarity of
     Gaussian noise, and of the complex power of negative values the real part.

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
-from tfsdiff.data.colour import rgb_to_yuv, yuv_to_rgb
 from tfsdiff.methods.base import Imported
-from tfsdiff.methods.classical import Classical, Group, check_group
+from tfsdiff.methods.classical import ClassicalFuser, Group, fuse_two_by_two
 from tfsdiff.methods.ctsr.dictionary import checked, read_dictionary
 from tfsdiff.methods.ctsr.laplacian import brighter_or_sharper
 from tfsdiff.methods.ctsr.rolling import rolling_guidance
@@ -62,7 +61,7 @@ class Settings(Section):
     window_pixels: Odd
 
 
-class CTSR(Classical):
+class CTSR(ClassicalFuser):
     """Fuses each group by `fuse_ctsr`, with a dictionary."""
 
     name = "ctsr"
@@ -113,38 +112,31 @@ class CTSR(Classical):
             raise InputError("dictionary: its atoms are not float64 of length 1; train again")
         self.set_dictionary(matrix, values)
 
-    def fuse_group(self, images: Group, generator: torch.Generator) -> np.ndarray:
-        """Fuse two grey images and a coloured one; no generator is drawn from."""
+    def fuse_group(self, group: Group, generator: torch.Generator) -> np.ndarray:
+        """Fuse a group to RGB (H, W, 3) in [0, 1]; draws no random numbers."""
         if self._dictionary is None:
-            raise ValueError("needs a dictionary (fit or restore) before it can fuse")
-        return fuse_ctsr(*images, self._dictionary, self.settings)[0]
+            raise ValueError("ctsr needs a dictionary, by a training or `restore`")
+        return fuse_ctsr(group, self._dictionary, self.settings)[0]
 
 
 def fuse_ctsr(
-    anatomical_1: np.ndarray,
-    anatomical_2: np.ndarray,
-    functional: np.ndarray,
-    dictionary: np.ndarray,
-    settings: Settings,
+    group: Group, dictionary: np.ndarray, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fuse two grey images and a coloured one, float in [0, 1].
+    """Fuse `group`; see `fuse_two_by_two`.
+
+    Structure and texture are chosen apart, so that their sum may reach 1.4 (R5); it is clipped at
+    the end alone.
 
     Args:
-        anatomical_1: (H, W), 8 pixels or more a side.
-        anatomical_2: (H, W).
-        functional: RGB, (H, W, 3).
+        group: images of 8 pixels or more a side.
         dictionary: (64, A), atoms of 8 x 8 pixels, column-major, of length 1.
         settings: how to run.
-
-    Returns:
-        Fusion (H, W, 3) in [0, 1], and that of the anatomical images (H, W), not clipped.
     """
-    check_group(anatomical_1, anatomical_2, functional)
-    intermediate = fuse_pair(anatomical_1, anatomical_2, dictionary, settings)
-    yuv = rgb_to_yuv(np.asarray(functional, np.float64))
-    # Structure and texture are chosen apart and may add up to 1.4 (R5): clipped only here.
-    yuv[..., 0] = fuse_pair(intermediate, yuv[..., 0], dictionary, settings)
-    return np.clip(yuv_to_rgb(yuv), 0, 1), intermediate
+
+    def fused(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return fuse_pair(first, second, dictionary, settings)
+
+    return fuse_two_by_two(group, fused, fused)
 
 
 def fuse_pair(
