@@ -1,5 +1,6 @@
 """One contract for every method: it is built, stored, loaded, and does the same again."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from tfsdiff.methods import (
     method_class,
     save_method,
     store,
+    training_module,
 )
 from tfsdiff.methods.base import Enlarger, Examples, JointMethod, Method
 from tfsdiff.params import Sampling
@@ -69,6 +71,26 @@ def test_what_is_importable_is_declared(name: str) -> None:
     kind = method_class(name)
     reads = kind.import_released.__func__ is not Method.import_released.__func__
     assert kind.importable == reads
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if method_class(name).learned])
+def test_what_is_learned_has_a_module_that_trains_it(name: str) -> None:
+    module = training_module(build(name, SETTINGS[name], 2))
+    names = list(inspect.signature(module.fit).parameters)
+    assert names == ["method", "train", "validation", "recipe", "backend", "log"]
+
+
+def test_what_learns_nothing_is_not_trained() -> None:
+    with pytest.raises(InputError, match="mean learns nothing"):
+        training_module(build("mean", {}, None))
+
+
+def test_other_sampling_leaves_a_method_as_it_is(sampling: Sampling) -> None:
+    method = build("tfsdiff", tiny.TFSDIFF, 2, sampling)
+    other = sampling.model_copy(update={"evaluations": 1})
+    changed = method.with_sampling(other)
+    assert (type(changed), changed.sampling) == (type(method), other)
+    assert method.sampling == sampling
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -16,9 +16,10 @@ COMMANDS = {"fuse": fuse, "score": score, "import-weights": import_weights, "atl
 
 
 class Command(argparse.ArgumentParser):
-    """Parser of one command; `tail` makes the end of its help, when the help is asked for.
+    """Parser of one command, whose help ends with what `tail` returns.
 
-    It lists the methods, and to import all of them (and with them numba) takes long.
+    `tail` is called when the help is asked for: it lists the methods, and to import all of them,
+    with numba, takes long.
     """
 
     def __init__(self, *, tail: Callable[[], str], **options: Any) -> None:

@@ -136,11 +136,11 @@ def _fuse(
     seed = arguments.seed + sample
     if enlarger is not None:
         noise = [generator(seed, "enlarge", index) for index in range(len(sources))]
-        sources = _mendable("--enlarger", lambda: enlarger.enlarge(sources, noise))
+        sources = _blame_images("--enlarger", lambda: enlarger.enlarge(sources, noise))
     modalities = (tuple(arguments.modalities),) if arguments.modalities else ()
     batch = Batch(("image",), sources[None], modalities=modalities)
     noise = [generator(seed, "fuse", arguments.method)]
-    return _mendable(arguments.method, lambda: fuser.fuse(batch, noise))
+    return _blame_images(arguments.method, lambda: fuser.fuse(batch, noise))
 
 
 def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
@@ -163,8 +163,9 @@ def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
     return None
 
 
-def _mendable(name: str, function: Callable[[], Tensor]) -> Tensor:
-    # What methods refuse at their door is, here, the user's image (too small for a filter, say).
+def _blame_images(name: str, function: Callable[[], Tensor]) -> Tensor:
+    # Methods raise a ValueError for images that they cannot take, too small for a filter, say. Here
+    # these are the user's images, not a mistake in the program.
     try:
         return function()
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What both commands ask of their inputs."""
+"""Images and numbers from the command line, checked."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -64,7 +64,7 @@ def make_fuser(
     evaluations: int | None,
     device: str,
 ) -> Fuser:
-    """Build or load a fuser; `scale` is for imported weights alone; see `_make`."""
+    """Build or load a fuser; `scale` is that of a joint method imported without one."""
     kind = find("--method", name, fuses)
     scale = scale if resizes(kind) else None
     return _make(kind, changes, scale, ("--weights", weights), evaluations, device)
@@ -73,7 +73,7 @@ def make_fuser(
 def make_enlarger(
     name: str, scale: int, weights: Path | None, evaluations: int | None, device: str
 ) -> Enlarger:
-    """Build or load an enlarger by `scale`; see `_make`."""
+    """Build or load an enlarger by `scale`."""
     kind = find("--enlarger", name, enlarges)
     enlarger = _make(kind, (), scale, ("--enlarger-weights", weights), evaluations, device)
     if enlarger.scale != scale:
@@ -109,8 +109,9 @@ def _make(
 def _load(
     name: str, folder: Path, scale: int | None, device: str, changes: dict[str, Any]
 ) -> Method:
-    # What a fuser of one size is set to may matter at fusing alone (slots, quirks); where it does
-    # not, its weights do not fit, or learn nothing by it.
+    # A fuser that works at one size has settings of fusing (order, slots, stretching), which may
+    # change, beside those of its network and training: another network is refused by `restore`, and
+    # those of the training have no effect any more.
     method = methods.load_method(folder, Backend(torch.device(device)), change=changes, scale=scale)
     stored = read_yaml(folder / store.PARAMS)["name"]
     if stored != name:
