@@ -1,5 +1,6 @@
 # make repro   set up and run the whole experiment of params.yaml (profile demo as committed)
-# make test    set up and run lint, import contracts and all tests
+# make check   set up and run lint, import contracts and the fast tests: within a minute
+# make test    the same with all tests
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -7,10 +8,13 @@ STAMP  := $(VENV)/.installed
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro test lint ablations clean
+.PHONY: repro check test lint ablations clean
 
 repro: $(STAMP)
 	dvc repro
+
+check: lint
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m 'not slow'
 
 test: lint
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --durations=15

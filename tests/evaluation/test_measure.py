@@ -66,6 +66,7 @@ def test_seconds_are_those_of_the_shortest_call() -> None:
     assert 0 < best < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can forget a peak")
 def test_peak_can_be_forgotten() -> None:
     """In a process of its own: in this one, memory that other tests left behind would be reused."""
@@ -79,6 +80,7 @@ def test_peak_can_be_forgotten() -> None:
     assert all(int(float(difference)) > 200 * 2**20 for difference in done.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system knows one number alone")
 def test_peak_has_nothing_of_the_parent_process() -> None:
     code = (

@@ -189,6 +189,7 @@ def assert_that_random_leaks(folder, nearer, margin):
         assert median(random) > median(patient) + margin
 
 
+@pytest.mark.slow
 def test_random_leaks_more_than_patient_on_the_phantom(cohort):
     assert_that_random_leaks(cohort, nearer=0.8, margin=0.01)
 

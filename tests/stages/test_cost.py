@@ -163,6 +163,7 @@ class Deadly:
         return os._exit, (9,)
 
 
+@pytest.mark.slow
 def test_method_is_measured_in_a_process_of_its_own(folder, outs):
     paths = [folder / name for name in ("models", "lr", "hr")]
     group = select(folder / "hr", folder / "split.csv", "test")[1]

@@ -1,5 +1,6 @@
 """Every profile composes, is valid in every section and invents no key."""
 
+import functools
 import importlib
 
 import pytest
@@ -21,7 +22,9 @@ STAGES = [
 ]  # fmt: skip
 
 
+@functools.cache
 def values_of(root, profile):
+    """Composed values; not to be changed, as all tests share them."""
     return compose([f"profile={profile}"], root / "workflow/conf")
 
 

@@ -135,6 +135,7 @@ def server():
         yield server
 
 
+@pytest.mark.slow
 def test_killed_at_eleven_points(server, tmp_path):
     undisturbed = Download(server, tmp_path / "undisturbed")
     undisturbed.finish()

@@ -193,6 +193,7 @@ def test_what_somebody_should_look_at_is_said_by_name(settings, server, capsys):
 KILLS = {FILE: 400, "cases/case92/tl1/005.png": 0, "cases/case93/mr2/008.png": 900}
 
 
+@pytest.mark.slow
 def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(settings, server, tmp_path):
     values = {"data": settings().model_dump(mode="json"), "seed": 1}
     params = tmp_path / "params.yaml"

@@ -706,6 +706,7 @@ def interrupt_at(monkeypatch, at_step):
         monkeypatch.setattr(owner, name, step)
 
 
+@pytest.mark.slow
 def test_interrupted_at_any_step_on_the_disk(atlas, tmp_path, good, new, monkeypatch):
     third = "cases/case1/mr1/011.gif"
     atlas.server.files[third] = new

@@ -57,7 +57,7 @@ def test_loss_falls_on_one_batch(
 ) -> None:
     design = predicting(design, kind, process)
     train = train.model_copy(
-        update={"steps": 60, "learning_rate": 6e-3, "validation_steps": 5, "batch": 6}
+        update={"steps": 60, "learning_rate": 6e-3, "validation_steps": 20, "batch": 6}
     )
     condition = images.roll(1, -1).repeat(1, design.condition_channels // 3, 1, 1)
     stack, rows = Stack(tuple("abcdef"), condition, images), tiny.Rows()

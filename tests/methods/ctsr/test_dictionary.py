@@ -80,6 +80,7 @@ print(dictionary.tobytes().hex())
 """
 
 
+@pytest.mark.slow
 def test_learning_does_not_depend_on_the_kernels_of_the_processor(tmp_path):
     np.save(tmp_path / "vectors.npy", patches_of(images(3)))
     kernels = [
