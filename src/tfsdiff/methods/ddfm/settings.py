@@ -6,10 +6,11 @@ from pydantic import Field, model_validator
 
 from tfsdiff.methods.ddfm.network import Architecture, multiple
 from tfsdiff.methods.ddfm.prior import NOISE_LEVELS
-from tfsdiff.methods.pairwise import LearnedPairSettings
+from tfsdiff.methods.pairwise import PairSettings
+from tfsdiff.params import Train
 
 
-class Settings(LearnedPairSettings):
+class Settings(PairSettings):
     """The prior, how it is drawn from, and what of the released code is followed."""
 
     network: Architecture
@@ -26,6 +27,7 @@ class Settings(LearnedPairSettings):
     tv_weight: Annotated[float, Field(gt=0)]  # lambda of the released code, psi of the paper (D5)
     tv_coupling: Annotated[float, Field(ge=0)]  # rho of the released code, eta of the paper (D5)
     stretch: Literal["official", "none"]  # each call's result from minimum to maximum (D10)
+    train: Train | None  # null: of imported weights
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
