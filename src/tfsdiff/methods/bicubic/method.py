@@ -17,8 +17,8 @@ class Settings(Section):
 class Bicubic(Enlarger):
     """Enlarges by the kernel that made the low-resolution images."""
 
-    Settings = Settings
     name = "bicubic"
+    Settings = Settings
 
     def enlarge(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Enlarge (B, 3, h, w) in [0, 1] to (B, 3, h * scale, w * scale) in [0, 1]."""

@@ -22,8 +22,8 @@ class Settings(Section):
 class Copy(Fuser):
     """Returns the source that its settings name."""
 
-    Settings = Settings
     name = "copy"
+    Settings = Settings
     published: ClassVar[dict[str, Any]] = {"source": "anatomical_2"}
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:

@@ -30,7 +30,6 @@ from tfsdiff.params import Section
 LEVEL = 1 / 255  # contrast below which an image is not stretched
 HEAD_CHANNELS, GROUPS = 64, 32  # of the released network; no shape tells them
 
-
 OFFICIAL: dict[str, Any] = {  # what computes the released results from OpenAI's checkpoint
     "first": "anatomical",
     "swapped": False,
@@ -95,7 +94,6 @@ class DDFM(LearnedMethod, PairwiseFuser):
         One image at a time: the EM step decides by differences near zero, and what a batch does to
         the last bits of the prior's estimate would show.
         """
-        self.trained_network()
         pairs = zip(visible.split(1), other.split(1), generators, strict=True)
         return torch.cat([self._fuse_one(*pair) for pair in pairs])
 
@@ -105,7 +103,7 @@ class DDFM(LearnedMethod, PairwiseFuser):
         both = torch.cat([other, visible] if s.mode == "paper" else [visible, other])  # D2: I, V
         padded = pad_to_multiple(2 * both.to(self.backend.device) - 1, multiple(s.network))
         drawn = em.fuse(
-            estimator(self.network, SCHEDULE, self.backend),
+            estimator(self.trained_network(), SCHEDULE, self.backend),
             padded.split(1),
             evenly_spaced(SCHEDULE, s.evaluations),
             s,

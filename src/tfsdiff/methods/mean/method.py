@@ -17,8 +17,8 @@ class Settings(Section):
 class Mean(Fuser):
     """Averages the RGB sources, all with the same weight."""
 
-    Settings = Settings
     name = "mean"
+    Settings = Settings
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse `batch.sources` to (B, 3, H, W) in [0, 1]."""
