@@ -190,7 +190,7 @@ class Sampling(Section):
 
 
 class Metrics(Section):
-    """What the eight metrics need from outside."""
+    """What the metrics need from outside."""
 
     lpips_backbone: str  # file of AlexNet features, or "torchvision": what torchvision downloads
 

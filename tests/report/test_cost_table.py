@@ -1,12 +1,12 @@
 import pytest
 
-from tfsdiff.evaluation.cost import Cost
+from tfsdiff.evaluation.cost import Costs
 from tfsdiff.report.cost_table import document, duration, quantity, to_numbers
 from tfsdiff.report.render import to_markdown
 
-SR3 = Cost(97_800_000, 3 * 10**12, 12.34, 900_000_000)
-BICUBIC = Cost(0, None, 0.0004, 300_000_000)
-CTSR = Cost(32_768, None, 1.506, 393_600_000)
+SR3 = Costs(97_800_000, 3 * 10**12, 12.34, 900_000_000)
+BICUBIC = Costs(0, None, 0.0004, 300_000_000)
+CTSR = Costs(32_768, None, 1.506, 393_600_000)
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def test_durations_have_three_digits(seconds, text):
 
 
 def test_tracked_csv_has_nothing_that_differs_from_run_to_run():
-    again = Cost(SR3.parameters, SR3.operations, 99.0, 1)
+    again = Costs(SR3.parameters, SR3.operations, 99.0, 1)
     text = to_numbers({"sr3": SR3, "ctsr-full": CTSR}, timings=False)
     assert text == to_numbers({"sr3": again, "ctsr-full": CTSR}, timings=False)
     assert text == "row,parameters,operations\nsr3,97800000,3000000000000\nctsr-full,32768,\n"
 
 
 def test_other_csv_has_all():
-    unknown = Cost(1, 2, 0.12345, None)
+    unknown = Costs(1, 2, 0.12345, None)
     assert to_numbers({"ctsr-full": CTSR, "a": unknown}, timings=True) == (
         "row,parameters,operations,seconds,peak_bytes\n"
         "ctsr-full,32768,,1.506,393600000\na,1,2,0.1235,\n"
@@ -51,7 +51,7 @@ def test_other_csv_has_all():
 
 def test_markdown():
     members = {"SR3, three sources": SR3, "bicubic": BICUBIC, "CTSR, full resolution": CTSR}
-    both = Cost(97_832_768, 3 * 10**12, 13.846, 900_000_000)
+    both = Costs(97_832_768, 3 * 10**12, 13.846, 900_000_000)
     text = document("At scale ×4 | one.", {"SR3 + CTSR": both}, members, ["First note.", "Second."])
     assert to_markdown(text) == (
         "At scale ×4 \\| one.\n\n"

@@ -1,4 +1,4 @@
-"""The stage `cost` on members of a few weights, most of it in this process to save time."""
+"""The stage `cost` on methods of a few weights, most of it in this process to save time."""
 
 import csv
 import os
@@ -40,15 +40,15 @@ ROWS = (
 
 
 def save_diffusion(folder, name, settings):
-    member = methods.build(name, settings, 2)
-    design = member.design(tiny.DIFFUSION)
-    member._model = ConditionalDiffusion(design, tiny.UNET, tiny.DIFFUSION, seed=1)
+    method = methods.build(name, settings, 2)
+    design = method.design(tiny.DIFFUSION)
+    method._model = ConditionalDiffusion(design, tiny.UNET, tiny.DIFFUSION, seed=1)
     recipe = {"unet": tiny.UNET, "diffusion": tiny.DIFFUSION}
-    member._recipe = {key: value.model_dump(mode="json") for key, value in recipe.items()}
-    methods.save_method(folder, name, member)
+    method._recipe = {key: value.model_dump(mode="json") for key, value in recipe.items()}
+    methods.save_method(folder, name, method)
 
 
-def save_members(folder):
+def save_methods(folder):
     save_diffusion(folder / "sr3-x2", "sr3", tiny.SR3)
     save_diffusion(folder / "tfsdiff-x2", "tfsdiff", tiny.TFSDIFF)
     ctsr = methods.build("ctsr", RELEASED | {"atoms": 70, "rolling_passes": 1}, None)
@@ -81,7 +81,7 @@ def folder(tmp_path_factory):
     save_images(at / "lr", 8)
     places = [Place(g.group, g.patient, g.combination, g.slice, "test", "patient") for g in groups]
     write_split(at / "split.csv", places)
-    save_members(at / "models")
+    save_methods(at / "models")
     yield at
     torch.set_num_threads(threads)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Cost:
+class Costs:
     """What it costs to fuse one group, or to enlarge its three sources.
 
     Attributes:
@@ -20,11 +20,11 @@ class Cost:
     memory: int | None
 
 
-def cascade(enlarger: Cost, fuser: Cost) -> Cost:
+def cascade(enlarger: Costs, fuser: Costs) -> Costs:
     """What a fuser costs behind an enlarger: the sum, but the larger memory."""
     operations = [one.operations for one in (enlarger, fuser) if one.operations is not None]
     memory = [one.memory for one in (enlarger, fuser) if one.memory is not None]
-    return Cost(
+    return Costs(
         enlarger.parameters + fuser.parameters,
         sum(operations) if operations else None,
         enlarger.seconds + fuser.seconds,

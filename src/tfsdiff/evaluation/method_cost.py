@@ -17,7 +17,7 @@ from tfsdiff.core.tensors import SOURCES
 from tfsdiff.data.dataset import load_batch
 from tfsdiff.data.slices import Group
 from tfsdiff.evaluation import measure
-from tfsdiff.evaluation.cost import Cost
+from tfsdiff.evaluation.cost import Costs
 from tfsdiff.evaluation.measure import Counts
 from tfsdiff.methods.base import Method
 from tfsdiff.params import Compute
@@ -50,10 +50,10 @@ class Task:
     seed: int
 
 
-def measured(task: Task) -> Cost:
+def measured(task: Task) -> Costs:
     """Measure a method: what it counts first, as that call compiles what is kept on disk."""
     counts, (seconds, memory) = alone(counted, task), alone(spent, task)
-    return Cost(counts.parameters, counts.operations or None, seconds, memory or None)
+    return Costs(counts.parameters, counts.operations or None, seconds, memory or None)
 
 
 def alone(function: Callable[[Task], Found], task: Task) -> Found:

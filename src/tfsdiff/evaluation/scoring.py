@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from multiprocessing import get_context
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 import pandas as pd
@@ -98,7 +100,7 @@ def _mapping(workers: int) -> Iterator[Map]:
         finally:
             torch.set_num_threads(threads)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool:
+    with ProcessPoolExecutor(workers, _context(), _start_worker) as pool:
         try:
             yield pool.map
         except BrokenProcessPool:
@@ -106,6 +108,15 @@ def _mapping(workers: int) -> Iterator[Map]:
                 "a process that scored images was killed, as happens where memory is short; "
                 "free some, or allow fewer processors"
             ) from None
+
+
+def _context() -> BaseContext:
+    """How workers start: on Linux as copies of this process, which need not import PyTorch again.
+
+    That is safe as in PyTorch's own data loader: a copy computes with one thread, and so never
+    waits for threads that it has no copy of.
+    """
+    return get_context("fork" if sys.platform == "linux" else "spawn")
 
 
 def _start_worker() -> None:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from tfsdiff.evaluation.cost import Cost
+from tfsdiff.evaluation.cost import Costs
 from tfsdiff.report.render import EMPTY, Cell, Document, Grid, Rule, to_csv
 
 HEADS = ("Method", "Parameters", "Operations", "Seconds", "Peak memory")
@@ -39,8 +39,8 @@ def notes(device: str, threads: int, repeats: int) -> tuple[str, ...]:
 
 def document(
     caption: str,
-    methods: Mapping[str, Cost],
-    members: Mapping[str, Cost],
+    methods: Mapping[str, Costs],
+    members: Mapping[str, Costs],
     remarks: Sequence[str],
 ) -> Document:
     """Lay out the costs of methods, and below them of what the cascades among them consist of.
@@ -59,7 +59,7 @@ def document(
     return Document(caption, (Grid(HEADS, tuple(rows)),), remarks=tuple(remarks))
 
 
-def to_numbers(costs: Mapping[str, Cost], timings: bool) -> str:
+def to_numbers(costs: Mapping[str, Costs], timings: bool) -> str:
     """Write as CSV what is the same in every run and, where wanted, `timings`, which are not.
 
     Args:
@@ -75,7 +75,7 @@ def to_numbers(costs: Mapping[str, Cost], timings: bool) -> str:
     return to_csv(heads, rows)
 
 
-def _line(name: str, cost: Cost) -> tuple[Cell, ...]:
+def _line(name: str, cost: Costs) -> tuple[Cell, ...]:
     return (
         Cell(name),
         Cell(quantity(cost.parameters, "")),

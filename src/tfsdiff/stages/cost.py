@@ -5,7 +5,7 @@ Reads: the split, sources at both resolutions, the fitted methods. Writes: param
 same name), which no tool tracks: the same parameters must give the same bytes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from tfsdiff.common.progress import progress
 from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.slices import Group
 from tfsdiff.evaluation import measure
-from tfsdiff.evaluation.cost import cascade
+from tfsdiff.evaluation.cost import Costs, cascade
 from tfsdiff.evaluation.method_cost import Task, measured
-from tfsdiff.evaluation.rows import Roles, full_rows, table1_rows
+from tfsdiff.evaluation.rows import Roles, Row, full_rows, table1_rows
 from tfsdiff.methods.base import Method
 from tfsdiff.params import Compute, Cost, Sampling
 from tfsdiff.report.cost_table import document, notes, to_numbers
@@ -55,28 +55,31 @@ def cost(
     group = groups[len(groups) // 2]
     tasks = list(_tasks(params, scale, models, low, sources, group))
     found = {task.row: measured(task) for task in progress(tasks, "cost")}
-    full = {row.method: row for row in full_rows(params)}
-    rows, _ = table1_rows(scale, params, controls=())
-    costs = {
-        row: cascade(found[row.enlarger], found[full[row.method].name])
-        if row.enlarger
-        else found[row.name]
-        for row in rows
-    }
-    enlargers = {f"{method_label(name)}, three sources": found[name] for name in params.enlargers}
-    text = document(
-        _caption(params, scale, *load_batch(sources, [group]).sources.shape[-2:]),
-        {row_label(row): one for row, one in costs.items()},
-        enlargers | {row_label(row): found[row.name] for row in full.values()},
-        notes(params.compute.device, params.compute.threads, params.cost.repeats),
-    )
-    members = (*params.enlargers, *(row.name for row in full.values()))
-    numbers = {row.name: one for row, one in costs.items()} | {
-        name: found[name] for name in members
-    }
+    methods = _methods(params, scale, found)
+    members = {name: found[name] for name in params.enlargers}
+    members |= {row.name: found[row.name] for row in full_rows(params)}
+    numbers = {row.name: one for row, one in methods.items()} | members
     write_text(out, to_numbers(numbers, timings=False))
     write_text(timings.with_suffix(".csv"), to_numbers(numbers, timings=True))
+    labels = {name: f"{method_label(name)}, three sources" for name in params.enlargers}
+    labels |= {row.name: row_label(row) for row in full_rows(params)}
+    text = document(
+        _caption(params, scale, *load_batch(sources, [group]).sources.shape[-2:]),
+        {row_label(row): one for row, one in methods.items()},
+        {labels[name]: one for name, one in members.items()},
+        notes(params.compute.device, params.compute.threads, params.cost.repeats),
+    )
     write_text(timings, to_markdown(text))
+
+
+def _methods(params: Params, scale: int, found: Mapping[str, Costs]) -> dict[Row, Costs]:
+    """Costs of the rows of Table 1, from those of the methods that they are made of."""
+    alone = {row.method: found[row.name] for row in full_rows(params)}
+    rows, _ = table1_rows(scale, params, controls=())
+    return {
+        row: cascade(found[row.enlarger], alone[row.method]) if row.enlarger else found[row.name]
+        for row in rows
+    }
 
 
 def _tasks(

@@ -76,7 +76,8 @@ def quality(
 
 def _noise_levels(network: str, method: Method, most: int) -> int:
     """Noise levels of the diffusion of a joint method, at least `most`."""
-    if not (isinstance(method, Fuser) and getattr(method.settings, "process", "") == "diffusion"):
+    joint = isinstance(method, Fuser) and method.sampled
+    if not (joint and method.settings.process == "diffusion"):
         raise InputError(
             f"quality.networks: {network} does not fuse by diffusion; name networks of `joint`"
         )

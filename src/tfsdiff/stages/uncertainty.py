@@ -68,15 +68,11 @@ def uncertainty(
     calibration = calibrate((255 * found.deviation).numpy(), (255 * error).numpy(), BINS)
     _write_maps(maps, names, found)
     write_calibration(out, calibration)
-    example = Example(
-        names[0],
-        to_8bit(found.mean[0]),
-        255 * found.pixel_deviation()[0].numpy(),
-        255 * error[0].square().mean(0).sqrt().numpy(),
-    )
     count = f"{params.uncertainty.samples} samples of each of {len(names)} test images"
     how = f"{sampling.sampler} with {sampling.evaluations} evaluations"
-    draw_calibration(calibration, example, figure, f"{title}: {count}, {how}")
+    draw_calibration(
+        calibration, _example(names[0], found, error), figure, f"{title}: {count}, {how}"
+    )
 
 
 def _moments(params: Params, method: Fuser, batch: Batch) -> Moments:
@@ -87,6 +83,16 @@ def _moments(params: Params, method: Fuser, batch: Batch) -> Moments:
         return method.fuse(batch, noise)
 
     return moments(draw, params.uncertainty.samples)
+
+
+def _example(name: str, found: Moments, error: Tensor) -> Example:
+    """Maps of the first group, which is called `name`."""
+    return Example(
+        name,
+        to_8bit(found.mean[0]),
+        255 * found.pixel_deviation()[0].numpy(),
+        255 * error[0].square().mean(0).sqrt().numpy(),
+    )
 
 
 def _truth(folder: Path, names: Sequence[str], like: Tensor) -> Tensor:
