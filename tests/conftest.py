@@ -8,13 +8,13 @@ import pytest
 import torch
 
 import tiny
+import torchvision_hook
+from inputs import smooth_sources
 from tfsdiff.core.tensors import Batch
 from tfsdiff.data.resample import reduce
 from tfsdiff.methods.base import Examples
 from tfsdiff.params import Sampling, Train
 from tfsdiff.training.log import Recipe
-
-from . import torchvision_hook
 
 torchvision_hook.install()  # piq and lpips, which ours is checked against, import torchvision
 
@@ -36,12 +36,8 @@ def rng() -> torch.Generator:
 
 
 def smooth_batch(count: int, pixels: int, seed: int) -> Batch:
-    """Two grey sources and a coloured one; the truth is their maximum."""
-    noise = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(count * 3, 3, 5, 5, generator=noise)
-    sources = torch.nn.functional.interpolate(coarse, (pixels, pixels), mode="bilinear")
-    sources = sources.view(count, 3, 3, pixels, pixels)
-    sources[:, :2] = sources[:, :2, :1]
+    """Smooth sources; the truth is their maximum."""
+    sources = smooth_sources(count, pixels, pixels, seed, cells=5)
     return Batch(tuple(f"g{i}" for i in range(count)), sources, sources.amax(1))
 
 

@@ -6,15 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from inputs import generators
 from tfsdiff.diffusion import schedule
 from tfsdiff.diffusion.samplers import SAMPLERS, ancestral, ddim, dpmpp
 
 CPU = torch.device("cpu")
 SHAPE = (3, 6, 5)
-
-
-def generators(*seeds: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def smooth(x: Tensor, g: float) -> Tensor:
@@ -27,7 +24,7 @@ def smooth(x: Tensor, g: float) -> Tensor:
 def test_one_point_data_is_recovered(name: str, steps: int, rng: torch.Generator) -> None:
     point = torch.rand(SHAPE, generator=rng) * 2 - 1
     levels = schedule.linear(30, 1e-3, 0.3).subsequence(steps)
-    x = SAMPLERS[name](lambda x, g: point.expand_as(x), SHAPE, levels, generators(1, 2), CPU)
+    x = SAMPLERS[name](lambda x, g: point.expand_as(x), SHAPE, levels, generators(2, 1), CPU)
     torch.testing.assert_close(x, point.expand(2, *SHAPE))
 
 
@@ -41,19 +38,19 @@ def normal(x: Tensor, g: float) -> Tensor:
 
 
 def flowed(levels: Sequence[float]) -> Tensor:
-    """Where the probability flow takes the noise of `generators(5)` by the level 1, exactly.
+    """Where the probability flow takes the noise of `generators(1, 5)` by the level 1, exactly.
 
     The flow keeps each point at its number of deviations from the mean.
     """
     g = levels[0]
-    x = torch.randn(1, *SHAPE, generator=generators(5)[0]).double()
+    x = torch.randn(1, *SHAPE, generator=generators(1, 5)[0]).double()
     return MU + S * (x - g * MU) / math.sqrt(g**2 * S**2 + 1 - g**2)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_normal_data_is_recovered(name: str) -> None:
     levels = schedule.linear(1000, 1e-6, 0.02).subsequence(1000)
-    x = SAMPLERS[name](normal, (1, 64, 64), levels, generators(5), CPU)
+    x = SAMPLERS[name](normal, (1, 64, 64), levels, generators(1, 5), CPU)
     assert x.mean().item() == pytest.approx(MU, abs=0.01)
     assert x.std().item() == pytest.approx(S, rel=0.06)
 
@@ -65,7 +62,7 @@ def test_order_of_convergence_to_the_probability_flow(name: str, order: int) -> 
     def error(steps: int) -> float:
         lambdas = torch.linspace(-4, 9, steps + 1, dtype=torch.float64)
         levels = [*(2 * lambdas).sigmoid().sqrt().tolist(), 1.0]
-        x = SAMPLERS[name](normal, SHAPE, levels, generators(5), CPU)
+        x = SAMPLERS[name](normal, SHAPE, levels, generators(1, 5), CPU)
         return (x - flowed(levels)).square().mean().sqrt().item()
 
     errors = [error(steps) for steps in (50, 100, 200)]
@@ -76,7 +73,7 @@ def test_order_of_convergence_to_the_probability_flow(name: str, order: int) -> 
 
 def test_second_order_is_nearer_at_equal_cost() -> None:
     levels = schedule.linear(1000, 1e-6, 0.02).subsequence(20, "logsnr")
-    first, second = (f(normal, SHAPE, levels, generators(5), CPU) for f in (ddim, dpmpp))
+    first, second = (f(normal, SHAPE, levels, generators(1, 5), CPU) for f in (ddim, dpmpp))
     distance, nearer = ((x - flowed(levels)).abs().mean() for x in (first, second))
     assert nearer < 0.5 * distance
 
@@ -84,15 +81,15 @@ def test_second_order_is_nearer_at_equal_cost() -> None:
 def test_first_and_last_step_of_dpmpp_are_those_of_ddim() -> None:
     for steps in (1, 2):
         levels = schedule.cosine(10).subsequence(steps)
-        first, second = (f(smooth, SHAPE, levels, generators(4), CPU) for f in (ddim, dpmpp))
+        first, second = (f(smooth, SHAPE, levels, generators(1, 4), CPU) for f in (ddim, dpmpp))
         torch.testing.assert_close(first, second)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_batch_equals_single_images(name: str) -> None:
     levels = schedule.cosine(12).subsequence(6)
-    together = SAMPLERS[name](smooth, SHAPE, levels, generators(7, 8, 9), CPU)
-    alone = [SAMPLERS[name](smooth, SHAPE, levels, generators(s), CPU) for s in (7, 8, 9)]
+    together = SAMPLERS[name](smooth, SHAPE, levels, generators(3, 7), CPU)
+    alone = [SAMPLERS[name](smooth, SHAPE, levels, generators(1, s), CPU) for s in (7, 8, 9)]
     assert torch.equal(together, torch.cat(alone))
 
 
@@ -107,7 +104,7 @@ def test_ancestral_on_all_steps_is_the_released_chain() -> None:
     coef1 = beta * previous.sqrt() / (1 - alpha_bar)
     coef2 = (1 - previous) * (1 - beta).sqrt() / (1 - alpha_bar)
 
-    (g,) = generators(3)
+    (g,) = generators(1, 3)
     x = torch.randn(SHAPE, generator=g)
     for t in reversed(range(T)):
         x_0 = smooth(x, alpha_bar[t].sqrt().item())
@@ -116,7 +113,7 @@ def test_ancestral_on_all_steps_is_the_released_chain() -> None:
             noise = torch.randn(SHAPE, generator=g)
             x = x + noise * (0.5 * log_variance[t]).exp().float()
 
-    ours = ancestral(smooth, SHAPE, s.subsequence(T), generators(3), CPU)[0]
+    ours = ancestral(smooth, SHAPE, s.subsequence(T), generators(1, 3), CPU)[0]
     torch.testing.assert_close(ours, x, atol=1e-5, rtol=1e-5)
 
 
@@ -128,7 +125,7 @@ def test_ddim_follows_its_noise() -> None:
         seen.append((x.clone(), g))
         return point.expand_as(x)
 
-    ddim(denoise, SHAPE, schedule.cosine(10).subsequence(2), generators(4), CPU)
+    ddim(denoise, SHAPE, schedule.cosine(10).subsequence(2), generators(1, 4), CPU)
     (x_1, g_1), (x_2, g_2) = seen
     eps = (x_1 - g_1 * point) / math.sqrt(1 - g_1**2)
     torch.testing.assert_close(x_2, g_2 * point + math.sqrt(1 - g_2**2) * eps)

@@ -4,16 +4,13 @@ import pytest
 import torch
 
 import tiny
+from inputs import generators
 from tfsdiff.core.backend import CPU
 from tfsdiff.data.resample import enlarge
 from tfsdiff.methods import build
 from tfsdiff.methods.base import Examples
 from tfsdiff.params import Sampling
 from tfsdiff.training.log import NullLog, Recipe
-
-
-def generators(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(i) for i in range(count)]
 
 
 def test_every_source_is_an_example(examples: Callable[..., Examples]) -> None:

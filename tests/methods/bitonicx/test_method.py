@@ -11,6 +11,7 @@ from conformance import (
     psnr,
     reference,
 )
+from inputs import generators
 from tfsdiff.core.tensors import Batch
 from tfsdiff.data.colour import grey
 from tfsdiff.methods.bitonicx.method import BitonicX, Settings, energy, fuse_bitonicx
@@ -22,10 +23,6 @@ PAPER, OFFICIAL = (Settings(mode=mode, **RELEASED) for mode in ("paper", "offici
 
 def fuse(images, settings=PAPER, seed=0):
     return fuse_bitonicx(Group(*images), settings, np.random.default_rng(seed))
-
-
-def generators(*seeds):
-    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
 def round_half_up(image):
@@ -47,7 +44,7 @@ def test_conforms_to_the_authors_code(shared, name):
 @pytest.mark.shared
 def test_conforms_through_the_method_interface(shared):
     sources, fused, _ = reference(shared, "bitonicx", REFERENCES[1])
-    result = BitonicX(PAPER).fuse(batch(sources), generators(0))[0]
+    result = BitonicX(PAPER).fuse(batch(sources), generators(1))[0]
     assert psnr(round_half_up(result.permute(1, 2, 0).numpy()), fused) >= 55
 
 
@@ -128,8 +125,8 @@ def test_official_energy_takes_the_real_part_of_the_power():
 @pytest.mark.parametrize("settings", [PAPER, OFFICIAL])
 def test_method_fuses_each_image_by_itself(settings):
     groups = [group(seed=0), group(seed=1)]
-    both = BitonicX(settings).fuse(batch(*groups), generators(5, 6))
-    alone = BitonicX(settings).fuse(batch(groups[1]), generators(6))
+    both = BitonicX(settings).fuse(batch(*groups), generators(2, 5))
+    alone = BitonicX(settings).fuse(batch(groups[1]), generators(1, 6))
     assert both.shape == (2, 3, 40, 33)
     assert both.dtype == torch.float32
     assert torch.equal(both[1:], alone)
@@ -143,7 +140,7 @@ def test_method_takes_coloured_anatomical_images_as_grey():
     sources = batch((a, b, functional))
     coloured = sources.sources.clone()
     coloured[:, 0] = torch.from_numpy(functional).permute(2, 0, 1)
-    result = BitonicX(PAPER).fuse(Batch(("0",), coloured), generators(0))
+    result = BitonicX(PAPER).fuse(Batch(("0",), coloured), generators(1))
     arrays = coloured[0].permute(0, 2, 3, 1).double().numpy()
     expected, _ = fuse([grey(arrays[0]), grey(arrays[1]), arrays[2]])
     np.testing.assert_allclose(result[0].permute(1, 2, 0), expected, atol=1e-6)

@@ -8,6 +8,7 @@ import yaml
 from torch import Tensor
 
 import tiny
+from inputs import generators
 from tfsdiff.common.errors import InputError
 from tfsdiff.core import seeding
 from tfsdiff.core.backend import CPU
@@ -37,10 +38,6 @@ SETTINGS: dict[str, Any] = {
     "redraws": 2,
     "train": tiny.TRAIN.model_dump(mode="json") | {"ema_decay": 0.0},
 }
-
-
-def generators(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(i) for i in range(count)]
 
 
 def weights(seed: int = 1, **sizes: int) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 import tiny
+from inputs import generators
 from tfsdiff.common.errors import InputError
 from tfsdiff.core import backend
 from tfsdiff.core.backend import CPU, Backend
@@ -29,10 +30,6 @@ def placed(design: Design, unet: UNet, diffusion: Diffusion, seed: int = 1) -> C
     model = ConditionalDiffusion(design, lively(unet), diffusion, seed)
     model.restore(model.state(), CPU)
     return model
-
-
-def generators(count: int, first: int = 0) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(first + i) for i in range(count)]
 
 
 def lively(unet: UNet) -> UNet:

@@ -18,6 +18,7 @@ from conformance import (
     psnr,
     reference,
 )
+from inputs import generators
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, Pairs
@@ -42,10 +43,6 @@ def fuse(images, how=PLAIN):
 
 def examples(count=2, seed=0, pixels=48):
     return Examples(batch(*(group(pixels, pixels, seed + n) for n in range(count))))
-
-
-def generators(count):
-    return [torch.Generator() for _ in range(count)]
 
 
 class Notes(NullLog):

@@ -4,6 +4,7 @@ import torch
 from skimage.color import rgb2ycbcr, ycbcr2rgb
 from torch import Tensor
 
+from inputs import generators
 from tfsdiff.diffusion.schedule import linear
 from tfsdiff.methods.ddfm import em
 from tfsdiff.methods.ddfm.em import em_step, start
@@ -28,10 +29,6 @@ def flat(value: float) -> Tensor:
 
 def images(count: int, rng: torch.Generator, shape: tuple[int, int] = (5, 6)) -> Tensor:
     return 2 * torch.rand(count, 1, 1, *shape, generator=rng, dtype=torch.float64) - 1
-
-
-def noise(count: int, first: int = 0) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(first + i) for i in range(count)]
 
 
 @pytest.mark.parametrize(("rule", "expected"), [(PAPER, 0.55), (OFFICIAL, -0.35)])
@@ -225,7 +222,7 @@ def test_fused_image_is_a_rectified_estimate(
 
     levels = evenly_spaced(SCHEDULE, 2)
     how = rule.model_copy(update={"sampler": chain})
-    got = em.fuse(estimate, (i, v), levels, how, noise(1))
+    got = em.fuse(estimate, (i, v), levels, how, generators(1))
     assert [g for _, g in seen] == list(levels[:-1])
     state, results = start(i), []
     for x, _ in seen:
@@ -248,8 +245,8 @@ def test_images_of_a_batch_are_drawn_apart(chain: str, rng: torch.Generator) -> 
     how = PAPER.model_copy(update={"sampler": chain})
 
     def drawn(i: Tensor, v: Tensor, first: int) -> Tensor:
-        generators = noise(len(i), first)
-        return em.fuse(lambda x, g: x.clamp(-1, 1), (i, v), levels, how, generators)
+        noise = generators(len(i), first)
+        return em.fuse(lambda x, g: x.clamp(-1, 1), (i, v), levels, how, noise)
 
     both = drawn(i, v, 0)
     for n in range(2):

@@ -9,6 +9,7 @@ import yaml
 from torch import Tensor
 
 import tiny
+from inputs import generators, smooth_sources
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, Pairs, luminance
@@ -54,10 +55,6 @@ LIKE_RELEASED = NETWORK | {
 }
 
 
-def generators(count: int, first: int = 0) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(first + i) for i in range(count)]
-
-
 def network(**changes: Any) -> GuidedUNet:
     """A network whose last convolutions are no longer zero."""
     torch.manual_seed(0)
@@ -74,10 +71,7 @@ def make(sizes: dict[str, Any] | None = None, **changes: Any) -> DDFM:
 
 
 def batch(count: int = 2, pixels: tuple[int, int] = (16, 16)) -> Batch:
-    coarse = torch.rand(count * 3, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    sources = torch.nn.functional.interpolate(coarse, pixels, mode="bilinear")
-    sources = sources.view(count, 3, 3, *pixels)
-    sources[:, :2] = sources[:, :2, :1]  # anatomical images are grey
+    sources = smooth_sources(count, *pixels, seed=0)
     names = tuple("abcdef"[:count])
     return Batch(names, sources, modalities=(("CT", "MR-T2", "PET"),) * count)
 

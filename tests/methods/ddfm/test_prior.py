@@ -3,6 +3,7 @@ import torch
 from torch import Tensor, nn
 
 import tiny
+from inputs import generators
 from tfsdiff.core.backend import CPU
 from tfsdiff.methods.ddfm.network import Architecture
 from tfsdiff.methods.ddfm.prior import SCHEDULE, estimator
@@ -25,10 +26,6 @@ class Constant(nn.Module):
         return torch.cat([self.value.expand_as(x), torch.full_like(x, torch.nan)], dim=1)
 
 
-def noise(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(i) for i in range(count)]
-
-
 def objective(images: Tensor, levels: int = 3, **changes: object) -> PriorObjective:
     """Of a network of so many resolutions, which needs sides that are multiples of 4 by default."""
     network = Architecture(
@@ -48,7 +45,7 @@ def objective(images: Tensor, levels: int = 3, **changes: object) -> PriorObject
 
 def test_loss_is_the_mean_squared_error_of_the_noise(images: Tensor) -> None:
     made = objective(images)
-    x_0, eps, t = made.draw(torch.tensor([2, 5]), noise(2))
+    x_0, eps, t = made.draw(torch.tensor([2, 5]), generators(2))
     got = made.loss(Constant(0.5), x_0, eps, t)
     assert got["loss"].item() == pytest.approx((eps - 0.5).square().mean().item(), rel=1e-5)
 
@@ -60,7 +57,7 @@ def test_network_is_shown_the_noisy_image_and_its_step(images: Tensor) -> None:
         seen.append((x, t))
         return torch.zeros_like(x)
 
-    x_0, eps, _ = made.draw(torch.tensor([0, 1]), noise(2))
+    x_0, eps, _ = made.draw(torch.tensor([0, 1]), generators(2))
     t = torch.tensor([0, 999])
     made.loss(network, x_0, eps, t)
     a = SCHEDULE.alpha_bar[[1, 1000]].float().view(2, 1, 1, 1)
@@ -70,17 +67,17 @@ def test_network_is_shown_the_noisy_image_and_its_step(images: Tensor) -> None:
 
 def test_steps_cover_the_whole_schedule(images: Tensor) -> None:
     made = objective(images)
-    t = made.draw(torch.zeros(400, dtype=torch.long), noise(400))[2]
+    t = made.draw(torch.zeros(400, dtype=torch.long), generators(400))[2]
     assert t.min() < 20
     assert t.max() > 979
     assert abs(t.double().mean().item() - 499.5) < 50
 
 
 def test_crops_and_padding(images: Tensor) -> None:
-    x_0, eps, _ = objective(images, crop_pixels=12).draw(torch.tensor([0, 3]), noise(2))
+    x_0, eps, _ = objective(images, crop_pixels=12).draw(torch.tensor([0, 3]), generators(2))
     assert x_0.shape == eps.shape == (2, 3, 12, 12)
     odd = objective(images[..., :13, :], levels=4, augment="none")
-    x_0 = odd.draw(torch.tensor([1]), noise(1))[0]
+    x_0 = odd.draw(torch.tensor([1]), generators(1))[0]
     assert x_0.shape == (1, 3, 16, 16)
     assert torch.equal(x_0[0, :, :13], 2 * images[1, :, :13] - 1)
     assert torch.equal(x_0[0, :, 15], x_0[0, :, 12])
@@ -88,8 +85,8 @@ def test_crops_and_padding(images: Tensor) -> None:
 
 def test_an_example_does_not_depend_on_its_batch(images: Tensor) -> None:
     made = objective(images, crop_pixels=12)
-    both = made.draw(torch.tensor([4, 2]), noise(2))
-    one = made.draw(torch.tensor([2]), noise(2)[1:])
+    both = made.draw(torch.tensor([4, 2]), generators(2))
+    one = made.draw(torch.tensor([2]), generators(2)[1:])
     assert all(torch.equal(a[1:], b) for a, b in zip(both, one, strict=True))
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import tiny
+from inputs import generators
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.data.resample import enlarge
@@ -14,10 +15,6 @@ from tfsdiff.params import Sampling
 from tfsdiff.training.log import NullLog, Recipe
 
 PAPER = tiny.TFSDIFF | {"psf_weight": 2.0, "psf_ssim": 0.5}
-
-
-def generators(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(i) for i in range(count)]
 
 
 def test_condition_stacks_the_enlarged_sources(examples: Callable[..., Examples]) -> None:

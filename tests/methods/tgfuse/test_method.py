@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 import tiny
+from inputs import generators
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.methods import build, load_method, save_method
@@ -53,10 +54,6 @@ def make(**changes: Any) -> TGFuse:
     made = build("tgfuse", SMALL | changes, None)
     assert isinstance(made, TGFuse)
     return made
-
-
-def generators(count: int) -> list[torch.Generator]:
-    return [torch.Generator().manual_seed(i) for i in range(count)]
 
 
 def weighted(**changes: Any) -> TGFuse:

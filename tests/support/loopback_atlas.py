@@ -1,7 +1,7 @@
 """An atlas for the loopback server: real slices where they lie beside the repository, phantoms.
 
-`python tests/loopback_atlas.py FOLDER` writes its files, to be served by `tests/atlas_server.py`,
-and beside them the registry that describes them.
+`python tests/support/loopback_atlas.py FOLDER` writes its files, for `atlas_server.py` beside it to
+serve, and the registry that describes them.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from PIL import Image
 from tfsdiff.acquisition.phantom import draw_patient, plan_slices, render
 from tfsdiff.data.images import Pixels, read
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 # Folder of the atlas, form of its files, and series by modality, for each patient of the real
 # slices; which mrK is which is as in the atlas for caseNN1 and made up for the others.

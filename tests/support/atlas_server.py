@@ -5,7 +5,7 @@ path what happens to its requests, one after the other; when the list is used up
 None, the request is answered well (`itertools.repeat` gives a fault without end). A fault is a
 function of the `Exchange`, which it may answer byte by byte.
 
-From the command line: `python tests/atlas_server.py FOLDER --port N`.
+From the command line: `python tests/support/atlas_server.py FOLDER --port N`.
 """
 
 import argparse
