@@ -7,10 +7,14 @@ are built from a `Row` and never taken apart again.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from tfsdiff.params import Count, Section
+from pydantic import Field
+
+from tfsdiff.params import Section
 
 FULL_RESOLUTION = 1  # the scale at which nothing was reduced
+Scale = Annotated[int, Field(gt=FULL_RESOLUTION)]
 
 
 class Roles(Section):
@@ -25,8 +29,8 @@ class Lists(Roles):
     """The methods and scales that all images follow from."""
 
     ablations: tuple[str, ...]
-    ablation_scales: tuple[Count, ...]
-    scales: tuple[Count, ...]
+    ablation_scales: tuple[Scale, ...]
+    scales: tuple[Scale, ...]
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Scores become files, tables and figures."""
+"""Tables and figures of what `tfsdiff.evaluation` computed."""
