@@ -1,4 +1,4 @@
-"""Data source `directory`: a user's folder of registered groups, checked in full before use.
+"""Data source `directory`: a user's folder of registered groups, all checked before use.
 
 The layout is that of an image folder (`tfsdiff.data.slices`): `manifest.csv` with the columns
 group, combination, patient, slice, anatomical_1, anatomical_2, functional and, if wanted, source

@@ -1,1 +1,1 @@
-"""What every package uses and no result depends on: errors, files, progress."""
+"""Shared by all packages, without influence on results: errors, files, progress bars, signals."""

@@ -1,11 +1,11 @@
-"""The one exception that means "the user can mend this", and how a process ends on it."""
+"""The exception for mistakes that a user can correct, and the exit codes of processes."""
 
 import sys
 from collections.abc import Callable
 
 
 class InputError(Exception):
-    """Something given from outside is wrong: the message is one line and names the cure.
+    """Input from outside is wrong; the message is one line and says how to correct it.
 
     Entry points (stages and commands) print the message without a traceback and exit with code 1.
     """
@@ -18,8 +18,8 @@ class Stopped(Exception):  # noqa: N818 (not an error)
 def exit_code(action: Callable[[], None]) -> int:
     """Run `action`: 0 when it ends well, 1 after an `InputError`.
 
-    130 after an interrupt and 143 after SIGTERM, as shells count them: the work is not finished, so
-    that no pipeline may take it for done.
+    As in shells, 130 after an interrupt and 143 after SIGTERM: the work is unfinished, and no
+    pipeline may take it for done.
     """
     try:
         action()

@@ -1,4 +1,4 @@
-"""Ending after the step in hand when the system asks to end; no number depends on it."""
+"""Ending after the current step when the system or the user asks for it."""
 
 import contextlib
 import signal

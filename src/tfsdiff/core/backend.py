@@ -1,4 +1,4 @@
-"""Where and how networks compute: device, precision, kernels. One place decides all of it."""
+"""Where and how networks compute: device, precision, kernels."""
 
 import os
 from contextlib import AbstractContextManager
@@ -35,7 +35,7 @@ class Backend:
         )
 
     def place(self, network: Network) -> Network:
-        """Bring `network` here, in place, laid out as the convolutions like it best."""
+        """Move `network` to the device, in place, in the memory layout that convolutions prefer."""
         return network.to(self.device, memory_format=torch.channels_last)
 
     def compile(self, network: nn.Module) -> None:
@@ -56,7 +56,7 @@ def make(compute: Compute) -> Backend:
         InputError: this machine has no such device, or is slower with that choice than without.
     """
     torch.set_num_threads(compute.threads)
-    if compute.device == "cpu":  # its kernels are deterministic, and saying so costs a second
+    if compute.device == "cpu":  # deterministic anyway; asking torch for it would take a second
         if compute.precision == "bfloat16" and not has_bfloat16():
             raise InputError(
                 "compute.precision: this CPU has no instructions for bfloat16 (AVX512-BF16 or "

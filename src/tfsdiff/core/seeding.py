@@ -1,4 +1,7 @@
-"""Every random number comes from a generator derived here: from a seed and words for its use."""
+"""Generators of all random numbers, each derived from a seed and from words that name its use.
+
+Numbers drawn for one use do not depend on how many are drawn for another, nor on any order.
+"""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""The tensors that travel between data, fusers and metrics: named, frozen, checked at the door."""
+"""Batches of images, which data, methods and metrics exchange; checked when they are made."""
 
 from dataclasses import dataclass, replace
 
@@ -89,5 +89,5 @@ def luminance(images: Tensor) -> Tensor:
 
 
 def levels(images: Tensor) -> Tensor:
-    """8-bit levels 0..255, as float64, of images in [0, 1]: what is left of them in a PNG file."""
+    """8-bit levels 0..255, in float64, to which a PNG file rounds images in [0, 1]."""
     return torch.floor(images.double() * 255 + 0.5).clamp(0, 255)

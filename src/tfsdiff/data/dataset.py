@@ -1,4 +1,4 @@
-"""From image folder and split to `Batch`: everything is read once, into memory."""
+"""Loading the images of a subset of the data into memory, as a `Batch`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +14,10 @@ from tfsdiff.data.split import Part, read_split
 
 
 def groups_of(split_csv: Path, part: Part) -> tuple[str, ...]:
-    """Names of the groups in one part of a split, sorted.
+    """Names of the groups in one subset of a split, sorted.
 
     Raises:
-        InputError: the split cannot be read, or the part is empty.
+        InputError: the split cannot be read, or the subset is empty.
     """
     names = tuple(sorted(place.group for place in read_split(split_csv) if place.part == part))
     if not names:
@@ -26,10 +26,11 @@ def groups_of(split_csv: Path, part: Part) -> tuple[str, ...]:
 
 
 def select(folder: Path, split_csv: Path, part: Part) -> list[Group]:
-    """Groups of an image folder that are in one part of a split, sorted by name.
+    """Groups of an image folder that are in one subset of a split, sorted by name.
 
     Raises:
-        InputError: folder or split cannot be read, the part is empty or not wholly in the folder.
+        InputError: folder or split cannot be read; the subset is empty, or the folder lacks some
+            of its groups.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: does not exist; {_cure(folder)}")

@@ -1,4 +1,4 @@
-"""Image files: 8-bit PNG inside the pipeline, nearly anything from a user of the commands."""
+"""Image files: 8-bit PNG within the pipeline, many formats from users of the commands."""
 
 import warnings
 from pathlib import Path
@@ -33,11 +33,11 @@ def read(path: Path) -> Pixels:
 
 
 def read_any(path: Path) -> Tensor:
-    """Read an image of a user as RGB (3, H, W) in [0, 1]; one frame, pixels as stored.
+    """Read a user's image (PNG, JPEG, TIFF, BMP or GIF) as RGB (3, H, W) in [0, 1].
 
-    PNG, JPEG, TIFF, BMP, GIF. Grey is repeated in three channels; palettes are looked up; 1 bit is
-    black and white; 8 bits are divided by 255 and 16-bit grey by 65535 (of 16-bit colour Pillow
-    keeps the upper 8 bits); transparency is laid over black. Orientation tags are not obeyed.
+    Grey is repeated in three channels, palettes are looked up, 1 bit becomes black and white. 8
+    bits are divided by 255 and 16-bit grey by 65535; of 16-bit colour Pillow keeps the upper 8
+    bits. Transparent images are laid over black. Orientation tags are ignored.
 
     Raises:
         InputError: missing, unreadable, or of unclear range; one line that names the file.
@@ -77,7 +77,7 @@ def to_8bit(image: Tensor) -> Pixels:
     """
     if image.ndim == 3:
         image = image.movedim(0, -1)
-    # Double precision, so that a float32 a rounding error below a half does not jump over it.
+    # In double precision, as a float32 sum just below a half could be rounded up to it.
     levels = torch.floor(image.detach().double().cpu() * 255 + 0.5).clamp(0, 255)
     return levels.to(torch.uint8).contiguous().numpy()
 

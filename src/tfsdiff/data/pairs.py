@@ -1,4 +1,4 @@
-"""Pairs of registered images beside the groups: more to learn from, for methods that fuse two.
+"""Pairs of registered images: further training data for methods that fuse two images.
 
 A pair folder is `manifest.csv` with the columns pair, case, slice and functional_or_ct (CT, PET or
 SPECT), beside `PAIR/MR.png` and `PAIR/CT.png` (or PET, SPECT), 8 bit, registered and square.
@@ -81,7 +81,7 @@ def _pair(path: Path, line: int, row: dict[str, str | None]) -> Pair:
 
 
 def without_patients(pairs: Iterable[Pair], patients: Collection[str]) -> list[Pair]:
-    """Leave out the pairs of `patients`, who are tested on: "case28" is the patient of case 28."""
+    """Pairs but those of `patients` (the test subset); "case28" is the patient of case 28."""
     known = {patient.lower().removeprefix("case") for patient in patients}
     return [pair for pair in pairs if pair.case.lower().removeprefix("case") not in known]
 

@@ -1,11 +1,11 @@
-"""High resolution to low and back: one kernel, one definition of scale.
+"""Reduction to low resolution and enlargement, by the same kernel.
 
 The kernel is the cubic convolution of Keys (IEEE TASSP 29(6), 1981, eq. 15) with a = -0.5. Pixel
-centres lie at half-integers, so both grids cover the same square. On reduction the kernel is
-widened by the scale (anti-aliasing); at a border it is cut off and its weights are rescaled to sum
-to one. That is what Pillow does under the name BICUBIC. Results are clipped to [0, 1], as the
-kernel overshoots at edges. Pillow's own 8-bit mode also rounds and clips between rows and columns;
-here nothing is rounded.
+centres lie at half-integers, so the images cover the same square at both resolutions. On reduction
+the kernel is widened by the scale (anti-aliasing); at a border it is cut off and its weights are
+rescaled to sum to one, as in Pillow's BICUBIC. Results are clipped to [0, 1], as the kernel
+overshoots at edges. For 8-bit images Pillow also rounds and clips between rows and columns; here
+nothing is rounded.
 """
 
 import torch.nn.functional as F

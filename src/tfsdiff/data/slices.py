@@ -34,7 +34,7 @@ class Group:
     Attributes:
         group: name, unique in its folder; letters, digits, ".", "_" and "-".
         combination: the three modalities joined by "_".
-        patient: what must not be split.
+        patient: name; all slices of a patient belong in one subset of the data.
         slice: number of the slice; neighbours have neighbouring numbers.
         anatomical_1, anatomical_2, functional: modalities.
         source: where the images come from, in words.

@@ -1,24 +1,23 @@
-"""The split into training, validation and test part, as a file that names every group.
+"""The split into a training, a validation and a test subset ("part" in its file).
 
-All three rules follow hashes of names (`tfsdiff.core.seeding.derive`), so a split depends on the
-seed and on which groups there are, never on their order. With shares t : v : s of N groups
-(84 : 10 : 25 in the paper; for N = 119 these are the counts) the parts end at the rounded
-cumulative shares.
+All three rules order groups and patients by hashes of their names (`tfsdiff.core.seeding.derive`),
+so a split depends on the seed and on the set of groups, not on their order. For shares t : v : s of
+N groups (84 : 10 : 25 in the paper, whose counts they are for N = 119) the subsets end at the
+rounded cumulative shares.
 
-`random`  Groups sorted by hash; the first t are for training, the next v for validation.
-    Neighbouring slices of one patient land in different parts, as in the paper. When k groups are
-    added, at most k of the older ones cross each of the two borders; all others stay.
-`patient`  No patient in two parts. Patients are sorted by their rank, by hash, within their
-    combination (so that the first patients are of different combinations), then by hash; patients
-    who are the only one of their combination come last, as training needs them most. First the
-    smaller, then the larger of validation and test takes patients in this order, each patient
-    that brings its number of groups closer to its share (at least one patient); training gets the
-    rest. The order of older patients of a combination never changes; a new patient moves others
-    only where it changes how a part fills up.
-`blocks`  In place of `patient` where there are fewer than three patients. The slices of each
-    patient are cut, in their order, into three blocks with `gap_slices` slices between them that
-    are `unused`; the hash says from which end. Where a patient has too few slices for that, all
-    are for training.
+`random`  Groups are sorted by hash; the first are for training, the next for validation, the rest
+    for the test. As in the paper, neighbouring slices of one patient fall into different subsets.
+    When k groups are added, at most k of the older ones cross each of the two borders.
+`patient`  No patient is in two subsets. Patients are ranked by hash within their combination of
+    modalities and sorted by this rank, so that the first ones are of different combinations;
+    patients who are alone in their combination come last, as training needs them most. First the
+    smaller, then the larger of validation and test takes patients in this order: each one that
+    brings its number of groups closer to its share, and at least one. Training gets the rest. The
+    order of older patients of a combination never changes, so a new patient moves others only where
+    it changes how a subset fills up.
+`blocks`  Replaces `patient` for fewer than three patients. The slices of each patient are cut, in
+    their order, into three blocks, with `gap_slices` slices between them that are `unused`; the
+    hash decides from which end. A patient with too few slices for that is used for training.
 """
 
 import csv
@@ -41,7 +40,7 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Place:
-    """One row of a split: a group and the part it is in, and the rule that put it there."""
+    """One row of a split: a group, the subset it is in, and the rule that decided so."""
 
     group: str
     patient: str
@@ -52,7 +51,7 @@ class Place:
 
 
 def split(groups: Sequence[Group], settings: Split, seed: int) -> list[Place]:
-    """Put every group into a part, as the module says; sorted by group.
+    """Assign every group to a subset by a rule of this module; sorted by group.
 
     Raises:
         InputError: there are fewer than three groups, or too few slices for blocks.
@@ -105,7 +104,7 @@ def _place(row: dict[str, str]) -> Place:
 
 
 def _borders(count: int, settings: Split) -> tuple[int, int]:
-    # Ends of the training and of the validation part: rounded shares, and no part empty.
+    # Ends of the training and of the validation subset: rounded shares, and no subset empty.
     total = settings.train + settings.validation + settings.test
     first = (2 * count * settings.train + total) // (2 * total)
     second = (2 * count * (settings.train + settings.validation) + total) // (2 * total)

@@ -1,7 +1,7 @@
 """Pixel errors: MSE, MAE, RMSE and PSNR over all pixels of the three channels.
 
-All take images (..., 3, H, W) in 0..255 whose leading dimensions broadcast, are symmetric in their
-arguments, and return float64 values of the broadcast leading shape.
+All take images (..., 3, H, W) in 0..255 whose leading dimensions broadcast, and return float64
+values of the broadcast leading shape. They are symmetric in their arguments.
 """
 
 import torch

@@ -1,8 +1,8 @@
 """LPIPS with AlexNet, version 0.1, never from random weights.
 
-The weights of the heads are in the `lpips` package; those of the backbone come from a file of the
-user's or from what torchvision downloads. Where they cannot be had, `load` says why instead of
-giving a network. Neither package is imported: that takes seconds, and every evaluation would wait.
+The weights of the heads are in the `lpips` package; those of the backbone come from a user's file
+or are those that torchvision downloads. If they are not available, `load` returns the reason
+instead of a network. Neither package is imported, as that would add seconds to every evaluation.
 """
 
 import importlib.util
@@ -35,7 +35,7 @@ _CURE = 'give the AlexNet features as safetensors, or "torchvision" to download 
 
 @dataclass(frozen=True)
 class Unavailable:
-    """Stands where the network would: LPIPS cannot be computed, for `reason`."""
+    """Takes the place of the network if LPIPS cannot be computed, and says why."""
 
     reason: str
 

@@ -9,19 +9,19 @@ from tfsdiff.metrics.windows import checked_pair, gaussian, windowed_mean
 TAPS = (17, 9, 5, 3)  # one window a scale, fine to coarse; sigma is a fifth of the taps
 SMALLEST_SIDE = 41  # leaves one window on the coarsest scale
 NOISE_VARIANCE = 2.0  # sigma_n^2 of the model of the eye
-EPSILON = 1e-8  # variances below it are rounding; also keeps the gain finite
+EPSILON = 1e-8  # variances below it are rounding errors; also keeps the gain finite
 
 
 def vif(fused: Tensor, reference: Tensor) -> Tensor:
     """Share of the reference's information that the fused image still holds; 1 for equal images.
 
     Four scales, sigma_n^2 = 2, on the luminance 0.299 R + 0.587 G + 0.114 B in 0..255. Not
-    symmetric, and above 1 where the fused image has more contrast. Where the reference is constant
-    the formula is 0/0; the value is then 1, as there was nothing to lose.
+    symmetric, and above 1 where the fused image has more contrast. For a constant reference the
+    formula is 0/0; the value is then 1, as there was no information to lose.
 
-    Where a reference is nearly constant the guard of the gain's denominator shows: with 1e-8 (as
-    here and in piq) instead of the 1e-10 of the released code, which is as small as the rounding,
-    values against smooth functional images differ by up to 1e-3 relative.
+    For a nearly constant reference the constant in the denominator of the gain matters. It is 1e-8,
+    as in piq; the 1e-10 of the released code is as small as rounding errors. Values against smooth
+    functional images differ by up to 1e-3 relative between the two.
 
     Sheikh and Bovik, "Image information and visual quality", IEEE Transactions on Image Processing
     15 (2006), 430-444, in the pixel-domain form of the authors' released `vifp_mscale`.

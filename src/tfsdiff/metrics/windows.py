@@ -1,4 +1,4 @@
-"""What every metric asks of its images, and the windowed means that SSIM and VIF share."""
+"""Checks that all metrics make of their images, and the windowed means of SSIM and VIF."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ PEAK = 255.0
 
 
 def checked(images: Tensor, name: str, side: int = 1) -> Tensor:
-    """Return `images` in float64 after looking at their shape and range.
+    """Return `images` in float64, after checks of their shape and range.
 
     Args:
         images: (..., 3, H, W) RGB in 0..255, of any real type.
@@ -52,7 +52,7 @@ def windowed_mean(images: Tensor, weights: Tensor) -> Tensor:
         weights: (taps,), the same for rows and columns.
 
     Returns:
-        (..., H - taps + 1, W - taps + 1): no border is invented.
+        (..., H - taps + 1, W - taps + 1): nothing is assumed beyond the borders.
     """
     # A sum of shifted images: for float64 on a CPU ten times as fast as torch's convolution.
     first, *rest = weights.tolist()
