@@ -1,6 +1,7 @@
 # make repro   set up and run the whole experiment of params.yaml (profile demo as committed)
 # make check   set up and run lint, import contracts and the fast tests: within a minute
 # make test    the same with all tests
+# make sources after a change of imports: note what code each stage depends on
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -8,10 +9,10 @@ STAMP  := $(VENV)/.installed
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: repro check test lint ablations clean
+.PHONY: repro check test lint sources ablations clean
 
 repro: $(STAMP)
-	dvc repro
+	python workflow/repro.py
 
 check: lint
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m 'not slow'
@@ -22,9 +23,12 @@ test: lint
 lint: $(STAMP)
 	ruff check .
 	ruff format --check .
-	snakefmt --check Snakefile workflow/rules
+	snakefmt --check Snakefile
 	codespell
 	lint-imports
+
+sources: $(STAMP)
+	python workflow/sources.py
 
 ablations: $(STAMP)
 	snakemake --cores all ablations

@@ -25,14 +25,16 @@ HEADER = (
 
 
 def register_resolvers() -> None:
-    """Let a list follow from others: `${joined:...}`, and of the methods in it those that learn.
+    """Let values follow from others, so that none has to be repeated.
 
-    `${learned:...}` are the names of all that has to be trained, `${plain:...}` the others. A name
-    that no method has is left to the stages, which say so.
+    Of lists, `${joined:...}` is all that they hold, `${learned:...}` the methods in them that have
+    to be trained, and `${plain:...}` the others; a name that no method has is left to the stages,
+    which say so. `${imported:...}` are the methods whose settings name weights, and `${named:...}`
+    method and label of the variants in a list.
     """
     from omegaconf import OmegaConf
 
-    from tfsdiff.methods import METHODS
+    from tfsdiff.methods import METHODS, WEIGHTS
 
     def joined(*lists: list[Any]) -> list[Any]:
         return list(dict.fromkeys(item for items in lists for item in items))
@@ -43,7 +45,16 @@ def register_resolvers() -> None:
     def plain(*lists: list[str]) -> list[str]:
         return [name for name in joined(*lists) if name not in learned(*lists)]
 
-    for resolver in (joined, learned, plain):
+    def imported(settings: dict[str, Any]) -> list[str]:
+        return [name for name, own in settings.items() if own.get(WEIGHTS) is not None]
+
+    def named(variants: dict[str, Any], names: list[str]) -> dict[str, dict[str, str]]:
+        missing = [name for name in names if name not in variants]
+        if missing:
+            raise ValueError(f"{missing[0]!r} is none of the variants {', '.join(variants)}")
+        return {name: {key: variants[name][key] for key in ("label", "method")} for name in names}
+
+    for resolver in (joined, learned, plain, imported, named):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 

@@ -206,12 +206,17 @@ class Report(Section):
     figure2_groups: Count  # test groups shown
 
 
-class Variant(Section):
-    """A method with other settings: trained anew if it is joint, with the same weights else."""
+class Named(Section):
+    """What readers have to know of a variant."""
 
     method: Name
+    label: str
+
+
+class Variant(Named):
+    """A method with other settings: trained anew if it is joint, with the same weights else."""
+
     changes: dict[str, Any]  # of the method's settings
-    label: str  # for readers
 
 
 class Quality(Section):

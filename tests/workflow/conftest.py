@@ -35,7 +35,7 @@ class Project:
             source = ROOT / name
             if source.is_dir():
                 ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-                shutil.copytree(source, folder / name, ignore=ignored)
+                shutil.copytree(source, folder / name, symlinks=True, ignore=ignored)
             else:
                 shutil.copy(source, folder / name)
         self.run("git", "init", "--quiet")

@@ -9,16 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import grimp
 import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflow"))
 
-from stages import Pipeline, Stage
-from tfsdiff.methods import METHODS, method_class
-from tfsdiff.methods.base import Enlarger, Fuser
-from tfsdiff.methods.conditional.method import Diffusing
+from pipeline import Pipeline, Stage
 from tfsdiff.stages.support import cli
 
 ENTRIES = yaml.safe_load(Path(__file__).resolve().parents[2].joinpath("dvc.yaml").read_text())
@@ -87,92 +83,34 @@ def test_flags_are_arguments_of_the_function(name):
     assert flags == set(arguments)
 
 
-@pytest.mark.parametrize("name", ENTRIES)
-def test_parameters_read_are_parameters_tracked(name):
-    roots = {key.partition(".")[0] for key in ENTRIES[name]["params"]}
-    section = next(iter(inspect.signature(function_of(ENTRIES[name])).parameters.values()))
+@pytest.mark.parametrize("module", sorted({module_of(entry) for entry in ENTRIES.values()}))
+def test_parameters_read_are_parameters_tracked(module):
+    """By all stages of a module together: `train` reads `variants` for ablations alone."""
+    entries = [entry for entry in ENTRIES.values() if module_of(entry) == module]
+    roots = {key.partition(".")[0] for entry in entries for key in entry["params"]}
+    section = next(iter(inspect.signature(function_of(entries[0])).parameters.values()))
     assert set(section.annotation.model_fields) == roots
 
 
-@pytest.fixture(scope="module")
-def imports():
-    return grimp.build_graph("tfsdiff", cache_dir=None)
+def test_lists_are_short_enough_to_be_read(root):
+    cells = sum(len(stage.cells()) for stage in Pipeline(root))
+    assert cells <= 85
+    assert len((root / "dvc.yaml").read_text().splitlines()) < 450
 
 
-def closure(graph, module) -> set[str]:
-    """Modules that `module` reaches; the zoo imports its members by name, out of sight."""
-    seen, queue = set(), [module]
-    while queue:
-        current = queue.pop()
-        if current not in seen:
-            seen.add(current)
-            queue += graph.find_modules_directly_imported_by(current)
-    return seen
-
-
-# Modules that only carry types, errors and file handling: no result changes with them.
-PLUMBING = {
-    "tfsdiff", "tfsdiff.core.backend", "tfsdiff.common.errors", "tfsdiff.common.files",
-    "tfsdiff.params",
-    "tfsdiff.common.progress", "tfsdiff.core.seeding", "tfsdiff.core.tensors",
-    "tfsdiff.stages.support.cli",
-    "tfsdiff.stages.support.image_folders", "tfsdiff.methods", "tfsdiff.methods.store",
-}  # fmt: skip
-
-
-def missing_code(root, graph, entry, modules) -> list[str]:
-    """Files that `modules` reach and the stage does not name as inputs."""
-    covered = [dep for dep in entry["deps"] if dep.startswith("src/")]
-    for axis in ("fuser", "enlarger", "network"):
-        covered = [dep.replace("${item." + axis + "}", "*") for dep in covered]
-    missing = []
-    for module in set().union(*(closure(graph, module) for module in modules)) - PLUMBING:
-        path = Path("src", *module.split("."))
-        path = path / "__init__.py" if (root / path).is_dir() else path.with_suffix(".py")
-        if path.name == "__init__.py" and len((root / path).read_text().splitlines()) <= 1:
-            continue
-        if not any(path.is_relative_to(dep) or path.match(dep) for dep in covered):
-            missing.append(path.as_posix())
-    return sorted(missing)
-
-
-@pytest.mark.parametrize("name", ENTRIES)
-def test_code_that_a_stage_imports_is_a_dependency(root, imports, name):
-    assert not missing_code(root, imports, ENTRIES[name], [module_of(ENTRIES[name])])
-
-
-MEMBERS = {  # stages that load members of the zoo by name: of which kind
-    "train_fuser": Fuser, "fuse": Fuser, "fuse_full": Fuser, "variants": Fuser,
-    "cost": (Enlarger, Fuser),
-    "train": (Enlarger, Diffusing), "train_ablation": Diffusing,
-    "enlarge": Enlarger, "sample": Diffusing, "sample_ablation": Diffusing,
-    "quality": Diffusing, "uncertainty": Diffusing,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", MEMBERS)
-def test_code_of_the_members_is_a_dependency(root, imports, name):
-    kinds = {
-        method: kind
-        for method, kind in ((m, method_class(m)) for m in METHODS)
-        if issubclass(kind, MEMBERS[name])
-    }
-    if MEMBERS[name] is Fuser:  # those that enlarge as well are no fusers of cascades
-        kinds = {method: kind for method, kind in kinds.items() if not issubclass(kind, Diffusing)}
-    elif MEMBERS[name] is Diffusing:
-        kinds = {method: kind for method, kind in kinds.items() if issubclass(kind, Fuser)}
-    modules = [f"tfsdiff.fusers.{method}" for method in kinds]
-    assert modules
-    assert not missing_code(root, imports, ENTRIES[name], modules)
+def test_jobs_take_as_many_gpus_as_dvc_yaml_says(pipeline):
+    gpus = {stage.name: stage.gpus for stage in pipeline}
+    assert {gpus[name] for name in ("fuse_learned", "sample", "train_fuser")} == {1}
+    assert {gpus[name] for name in ("acquire", "fuse", "evaluate", "table")} == {0}
+    assert pipeline.gpus(pipeline["sample"]) == 0  # on a CPU
 
 
 def test_caches_beside_the_code_are_no_inputs(pipeline, root):
-    cache = root / "src/tfsdiff/filters/__pycache__"
+    cache = root / "src/tfsdiff/acquisition/phantom/__pycache__"
     cache.mkdir(exist_ok=True)
     (cache / "made_by_numba.nbi").touch()
-    inputs = pipeline.inputs("truth")({})
+    inputs = pipeline.inputs("acquire")({})
     (cache / "made_by_numba.nbi").unlink()
-    assert "src/tfsdiff/filters/bitonic.py" in inputs
     assert not any("__pycache__" in path for path in inputs)
 
 

@@ -76,7 +76,7 @@ def test_elsewhere_one_line_says_where(tmp_path, monkeypatch, capsys):
         ("profile=nothing", "profile/nothing"),
         ("data=directory", "data.input"),
         ("profil=ci", "profil"),
-        ("~variants", "cannot be deleted"),
+        ("~cost", "cannot be deleted"),
     ],
 )
 def test_what_cannot_be_composed_is_one_line_and_changes_no_file(project, capsys, override, named):

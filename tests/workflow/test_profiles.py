@@ -92,7 +92,7 @@ def test_profiles_have_the_same_keys(root):
             (top, sub)
             for top, value in mapping.items()
             for sub in (value if isinstance(value, dict) else [None])
-            if top not in ("data", "pairs", "variants")
+            if top not in ("ablated", "data", "pairs", "variants")
         }
 
     expected = keys(values_of(root, "demo"))

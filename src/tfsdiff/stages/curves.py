@@ -4,11 +4,9 @@ Reads: DVCLive's tables of the methods that the parameters name. Writes: two PNG
 """
 
 from pathlib import Path
-from typing import Any
 
-from tfsdiff import methods
 from tfsdiff.evaluation.training_curves import read_curve
-from tfsdiff.params import Section, Variant
+from tfsdiff.params import Named, Section
 from tfsdiff.report.figures.training_curves import (
     LOSSES,
     PANELS,
@@ -22,18 +20,18 @@ from tfsdiff.stages.support import cli
 class Params(Section):
     """What this stage may see."""
 
+    ablated: dict[str, Named]
     ablation_scales: tuple[int, ...]
     ablations: tuple[str, ...]
+    imported: tuple[str, ...]
     learned_fusers: tuple[str, ...]
-    methods: dict[str, dict[str, Any]]
     networks: tuple[str, ...]
     scales: tuple[int, ...]
-    variants: dict[str, Variant]
 
 
 def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
     """Draw the trainings whose tables lie in `live` to `out`, those of fusers to `fusers`."""
-    labels = {name: variant.label for name, variant in params.variants.items()}
+    labels = {name: ablation.label for name, ablation in params.ablated.items()}
     lines = {}
     for scale in params.scales:
         ablations = params.ablations if scale in params.ablation_scales else ()
@@ -46,7 +44,7 @@ def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
     losses = {
         method_label(name): {table: read_curve(live / name, table) for table in LOSSES}
         for name in params.learned_fusers
-        if methods.weights_of(params.methods[name]) is None  # else there was no training
+        if name not in params.imported  # else there was no training
     }
     draw_losses(losses, fusers)
 

@@ -6,14 +6,13 @@ differ in their ending.
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from tfsdiff import methods
 from tfsdiff.common.files import write_text
 from tfsdiff.data.split import read_split
 from tfsdiff.evaluation.rows import Lists, table1_rows, table2_rows
 from tfsdiff.evaluation.scores import read_scores
-from tfsdiff.params import Data, Report, Resolution, Sampling, Split, Train, Variant
+from tfsdiff.params import Data, Named, Report, Resolution, Sampling, Split, Train
 from tfsdiff.report.labels import method_label, row_label
 from tfsdiff.report.ranking import Block, caption_of, rank, to_numbers
 from tfsdiff.report.render import to_latex, to_markdown
@@ -28,15 +27,15 @@ TITLES = {
 class Params(Lists):
     """What this stage may see."""
 
+    ablated: dict[str, Named]
     data: Data
-    methods: dict[str, dict[str, Any]]
+    imported: tuple[str, ...]
     profile: str
     report: Report
     resolution: Resolution
     sampling: Sampling
     split: Split
     train: Train
-    variants: dict[str, Variant]
 
 
 def table(params: Params, *, number: int, scores: Path, split: Path, out: Path) -> None:
@@ -44,7 +43,7 @@ def table(params: Params, *, number: int, scores: Path, split: Path, out: Path) 
     blocks = _blocks(params, number)
     rows = [row for block in blocks for row in block.rows]
     summaries = read_scores(scores, rows)
-    named = {name: variant.label for name, variant in params.variants.items()}
+    named = {name: ablation.label for name, ablation in params.ablated.items()}
     labels = {row: row_label(row, named) for row in rows}
     remarks = _origins(params) if number == 1 else []
     document = rank(_caption(params, number, split), blocks, summaries, labels, remarks)
@@ -57,7 +56,7 @@ def _blocks(params: Params, number: int) -> list[Block]:
     if number == 1:
         controls = params.report.controls
         return [Block(scale, *table1_rows(scale, params, controls)) for scale in params.scales]
-    bases = [params.variants[name].method for name in params.ablations]
+    bases = [params.ablated[name].method for name in params.ablations]
     return [
         Block(scale, table2_rows(scale, params.ablations, bases))
         for scale in params.ablation_scales
@@ -66,8 +65,8 @@ def _blocks(params: Params, number: int) -> list[Block]:
 
 def _origins(params: Params) -> list[str]:
     """Where the weights of the fusers come from that learn."""
-    learned = [name for name in params.fusers if methods.is_learned(name, params.methods[name])]
-    imported = [name for name in learned if methods.weights_of(params.methods[name]) is not None]
+    learned = [name for name in params.fusers if methods.is_learned(name, {})]
+    imported = [name for name in learned if name in params.imported]
     here = [name for name in learned if name not in imported]
     return [
         f"{', '.join(map(method_label, names))}: {text}"

@@ -1,0 +1,1 @@
+../../../src/tfsdiff/acquisition/phantom/deform.py

@@ -1,0 +1,1 @@
+../../../src/tfsdiff/acquisition/phantom/fields.py

@@ -1,0 +1,1 @@
+../../../src/tfsdiff/evaluation/method_cost.py

@@ -1,0 +1,1 @@
+../../../src/tfsdiff/stages/evaluate.py

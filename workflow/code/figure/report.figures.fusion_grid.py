@@ -1,0 +1,1 @@
+../../../src/tfsdiff/report/figures/fusion_grid.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/stages/fuse_learned.py

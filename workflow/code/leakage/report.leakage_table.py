@@ -1,0 +1,1 @@
+../../../src/tfsdiff/report/leakage_table.py

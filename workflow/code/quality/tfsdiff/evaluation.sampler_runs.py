@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/evaluation/sampler_runs.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/pair_objective.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/tgfuse/method.py

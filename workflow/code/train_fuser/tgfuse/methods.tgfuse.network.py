@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/tgfuse/network.py

@@ -1,0 +1,1 @@
+../../../src/tfsdiff/report/variants_table.py
