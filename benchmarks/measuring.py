@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,7 +15,9 @@ from tfsdiff.compose import compose
 from tfsdiff.core import backend
 from tfsdiff.core.backend import Backend
 from tfsdiff.evaluation.measure import seconds
-from tfsdiff.methods.conditional.model import Design
+from tfsdiff.methods.conditional.network import ConditionalUNet
+from tfsdiff.methods.conditional.training import initial_network
+from tfsdiff.methods.tfsdiff.method import TFSDiff
 from tfsdiff.params import Compute, Diffusion, Precision, Train, UNet, validate
 
 CONF = Path(__file__).parents[1] / "workflow" / "conf"
@@ -31,10 +34,21 @@ MIB = 2**20
 class Model:
     """TFS-Diff as the parameters of a profile describe it."""
 
-    design: Design
+    method: TFSDiff
     unet: UNet
     diffusion: Diffusion
     train: Train
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The sections that determine the network, as a training stores them."""
+        sections = {"unet": self.unet, "diffusion": self.diffusion}
+        return {name: section.model_dump(mode="json") for name, section in sections.items()}
+
+    def initial_network(self) -> ConditionalUNet:
+        """The network with initial weights; what it puts out does not matter here."""
+        draw, channels = torch.Generator().manual_seed(0), self.method.condition_channels
+        return initial_network(channels, self.unet, *self.method.gate, draw)
 
 
 def arguments(
@@ -60,8 +74,8 @@ def model(size: str) -> Model:
         validate(values[name], section, name)
         for name, section in (("unet", UNet), ("diffusion", Diffusion), ("train", Train))
     )
-    design = methods.build("tfsdiff", values["methods"]["tfsdiff"], 4).design(diffusion)
-    return Model(design, unet, diffusion, train)
+    method = methods.build("tfsdiff", values["methods"]["tfsdiff"], 4)
+    return Model(method, unet, diffusion, train)
 
 
 def make_backend(device: str, threads: int, precision: Precision = "float32") -> Backend:

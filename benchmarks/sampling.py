@@ -7,6 +7,7 @@ that many evaluations of the network (two a multiplication and addition) at the 
 matrix product in the same precision, measured in the same run.
 """
 
+import copy
 from dataclasses import replace
 
 import torch
@@ -20,9 +21,10 @@ from measuring import (
 )
 
 from tfsdiff.core.backend import Backend
+from tfsdiff.diffusion.denoiser import Denoiser
 from tfsdiff.diffusion.samplers import SAMPLERS
 from tfsdiff.evaluation.measure import count, describe, forget_peak, peak_memory, seconds
-from tfsdiff.methods.conditional.model import ConditionalDiffusion
+from tfsdiff.methods.tfsdiff.method import TFSDiff
 from tfsdiff.params import Sampling
 
 
@@ -67,18 +69,16 @@ def main() -> None:
                 )
 
 
-def restored(found: Model, backend: Backend) -> ConditionalDiffusion:
-    """A model with first weights, ready to draw; what it draws does not matter here."""
-    first = ConditionalDiffusion(found.design, found.unet, found.diffusion, seed=0)
-    first.restore(first.state(), backend)
-    return first
+def restored(found: Model, backend: Backend) -> Denoiser:
+    """A denoiser with initial weights, ready to draw; what it draws does not matter here."""
+    method, recipe = copy.copy(found.method), found.recipe
+    method.restore(found.initial_network().state_dict(), recipe, backend)
+    return method.denoiser(method.trained_network(), recipe, backend)
 
 
-def draw(
-    drawn: ConditionalDiffusion, batch: int, pixels: int, sampler: str, evaluations: int
-) -> torch.Tensor:
+def draw(drawn: Denoiser, batch: int, pixels: int, sampler: str, evaluations: int) -> torch.Tensor:
     """Draw a batch of images."""
-    condition = torch.full((batch, drawn.design.condition_channels, pixels, pixels), 0.5)
+    condition = torch.full((batch, TFSDiff.condition_channels, pixels, pixels), 0.5)
     generators = [torch.Generator().manual_seed(i) for i in range(batch)]
     how = Sampling(sampler=sampler, evaluations=evaluations, spacing="time", batch=batch)
     return drawn.sample(condition, generators, how)

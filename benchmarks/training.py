@@ -32,20 +32,22 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tfsdiff.core.backend import Backend
-from tfsdiff.diffusion import schedule
+from tfsdiff.core.tensors import CHANNELS
 from tfsdiff.evaluation.measure import clock, describe, forget_peak, peak_memory
-from tfsdiff.methods.conditional.network import IMAGE_CHANNELS, ConditionalUNet, new_network
-from tfsdiff.methods.conditional.objective import ConditionalExamples, Denoising
+from tfsdiff.methods.conditional.method import ConditionalPairs
+from tfsdiff.methods.conditional.network import ConditionalUNet
+from tfsdiff.methods.conditional.training import DenoisingObjective
 from tfsdiff.training.checkpoint import Checkpoint
+from tfsdiff.training.evaluate import highest_psnr
 from tfsdiff.training.log import NullLog
 from tfsdiff.training.loop import Training, train
 from tfsdiff.training.optim import Average
 
 EXAMPLES = 8
 PARTS = {  # what is called for it; the losses without the network
-    "drawing the batch": (Denoising, "draw"),
+    "drawing the batch": (DenoisingObjective, "draw"),
     "network, forward": (ConditionalUNet, "__call__"),
-    "noise and losses": (Denoising, "loss"),
+    "noise and losses": (DenoisingObjective, "loss"),
     "backward": (Tensor, "backward"),
     "gradient norm": (nn.utils, "get_total_norm"),
     "gradient clip": (nn.utils, "clip_grads_with_norm_"),
@@ -156,24 +158,31 @@ def run(
     found: Model, backend: Backend, shape: tuple[int, int], steps: int, rounds: int, watch: Watch
 ) -> list[float]:
     """Train on batches of `shape` (images, pixels); seconds of each round but the first."""
-    draw, (batch, pixels) = torch.Generator().manual_seed(0), shape
-    channels = found.design.condition_channels
-    images = 2 * torch.rand(EXAMPLES, channels + IMAGE_CHANNELS, pixels, pixels, generator=draw) - 1
-    names = tuple(map(str, range(EXAMPLES)))
-    pairs = ConditionalExamples(names, *images.split([channels, IMAGE_CHANNELS], 1), scale=4)
+    draw, (batch, pixels), method = torch.Generator().manual_seed(0), shape, found.method
+    channels = [method.condition_channels, CHANNELS]
+    images = 2 * torch.rand(EXAMPLES, sum(channels), pixels, pixels, generator=draw) - 1
+    pairs = ConditionalPairs(tuple(map(str, range(EXAMPLES))), *images.split(channels, 1))
     changes = {"batch": batch, "steps": steps * rounds, "crop_pixels": None, "processes": 1}
     every = {"validation_steps": steps, "checkpoint_steps": steps * rounds, "keep": "last"}
     settings = found.train.model_copy(update=changes | every)
-    design, log = found.design, Rounds(watch)
-    network = new_network(channels, found.unet, design.gate, design.gate_ratio, draw)
-    task = Denoising(pairs, design.goal, schedule.make(found.diffusion), settings, backend)
-    nowhere = Nowhere(Path(), "")
+    log, nowhere = Rounds(watch), Nowhere(Path(), "")
+    denoiser = method.denoiser(found.initial_network(), found.recipe, backend)
+    objective = DenoisingObjective(
+        pairs,
+        method.scale,
+        denoiser.parametrisation,
+        denoiser.schedule,
+        method.settings.noise_loss,
+        method.image_loss(),
+        settings,
+    )
 
     def evaluate(_: nn.Module) -> tuple[dict[str, float], Tensor]:
         return {"psnr": 0.0}, images
 
-    network = backend.place(network)
-    train(Training("", network, task, evaluate, settings, 0, nowhere, log, backend))
+    network = backend.place(denoiser)
+    given = network, objective, evaluate, settings, 0, nowhere, log, backend, highest_psnr
+    train(Training("", *given))
     return log.seconds
 
 

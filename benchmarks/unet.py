@@ -31,8 +31,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from tfsdiff.core.backend import Backend, has_bfloat16
+from tfsdiff.core.tensors import CHANNELS
 from tfsdiff.evaluation.measure import describe, seconds
-from tfsdiff.methods.conditional.network import IMAGE_CHANNELS, network_without_weights, new_network
 from tfsdiff.params import Precision
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels-last": torch.channels_last}
@@ -134,10 +134,7 @@ def count(found: Model, batch: int, pixels: int) -> tuple[int, int, int]:
         values += inputs[0].numel() + output.numel()
 
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        design = found.design
-        network = network_without_weights(
-            design.condition_channels, found.unet, design.gate, design.gate_ratio
-        )
+        network = found.method.new_network(found.recipe).eval()
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
                 module.register_forward_hook(add)
@@ -149,10 +146,9 @@ def random_inputs(
     found: Model, batch: int, pixels: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Condition, noisy image and noise level."""
-    images = torch.randn(
-        batch, found.design.condition_channels + IMAGE_CHANNELS, pixels, pixels, device=device
-    )
-    condition, noisy = images.split([found.design.condition_channels, IMAGE_CHANNELS], 1)
+    channels = [found.method.condition_channels, CHANNELS]
+    images = torch.randn(batch, sum(channels), pixels, pixels, device=device)
+    condition, noisy = images.split(channels, 1)
     return condition.contiguous(), noisy.contiguous(), torch.full((batch,), 0.5, device=device)
 
 
@@ -160,10 +156,7 @@ def measure(
     variants: list[Variant], found: Model, given: argparse.Namespace, device: torch.device
 ) -> tuple[dict[Variant, float], dict[Variant, float]]:
     """Time all variants in turns: seconds, and the relative deviation of the output."""
-    design, draw = found.design, torch.Generator().manual_seed(0)
-    network = new_network(
-        design.condition_channels, found.unet, design.gate, design.gate_ratio, draw
-    )
+    network, draw = found.initial_network(), torch.Generator().manual_seed(0)
     nn.init.kaiming_normal_(network.final_conv.block[-1].weight, generator=draw)  # it starts at 0
     networks = {v: v.prepare(network.to(device)) for v in variants}
     inputs = random_inputs(found, given.batch, given.pixels, device)

@@ -322,9 +322,7 @@ def test_what_a_method_does_not_recognise(tmp_path, light, checkpoints, capsys):
 
 
 def test_help_and_message_name_what_imports_and_nothing_else(tmp_path, light, capsys):
-    known = [
-        name for name in methods.METHODS if "import_released" in vars(methods.method_class(name))
-    ]
+    known = [name for name in methods.METHODS if methods.method_class(name).importable]
     assert {"light", "sr3", "tfsdiff"} <= set(known)
     assert f"'mean' is none of {', '.join(known)}\n" in refused(
         capsys, take("mean", tmp_path / "x.pth", tmp_path / "out")

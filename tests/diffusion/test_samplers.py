@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inputs import generators
 from tfsdiff.diffusion import schedule
-from tfsdiff.diffusion.samplers import SAMPLERS, ancestral, ddim, dpmpp
+from tfsdiff.diffusion.samplers import SAMPLERS, ancestral, ddim, dpmpp, posterior
 
 CPU = torch.device("cpu")
 SHAPE = (3, 6, 5)
@@ -129,3 +129,29 @@ def test_ddim_follows_its_noise() -> None:
     (x_1, g_1), (x_2, g_2) = seen
     eps = (x_1 - g_1 * point) / math.sqrt(1 - g_1**2)
     torch.testing.assert_close(x_2, g_2 * point + math.sqrt(1 - g_2**2) * eps)
+
+
+def test_posterior_agrees_with_bayes(rng: torch.Generator) -> None:
+    """Chain x_0 -> x_s -> x_t by its transition, and regress x_s on (x_0, x_t)."""
+    s = schedule.linear(10, 0.02, 0.3)
+    g_s, g_t = s.alpha_bar[[3, 7]].sqrt().tolist()
+    x_0, a, b = torch.randn(3, 200_000, generator=rng, dtype=torch.float64)
+    x_s = g_s * x_0 + (1 - g_s**2) ** 0.5 * a
+    alpha = (g_t / g_s) ** 2
+    x_t = alpha**0.5 * x_s + (1 - alpha) ** 0.5 * b
+    mean, deviation = posterior(x_0, x_t, g_t, g_s)
+    rest = x_s - mean
+    assert rest.std().item() == pytest.approx(deviation, rel=0.01)
+    assert (rest * x_t).mean().item() == pytest.approx(0, abs=0.01)
+    assert (rest * x_0).mean().item() == pytest.approx(0, abs=0.01)
+
+
+def test_posterior_of_the_last_step_is_the_estimate(images: torch.Tensor) -> None:
+    mean, deviation = posterior(images, torch.randn_like(images), 0.9, 1.0)
+    torch.testing.assert_close(mean, images)
+    assert deviation == 0
+
+
+def test_posterior_refuses_the_wrong_direction(images: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="rise"):
+        posterior(images, images, 0.9, 0.5)

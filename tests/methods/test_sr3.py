@@ -15,10 +15,10 @@ from tfsdiff.training.log import NullLog, Recipe
 
 def test_every_source_is_an_example(examples: Callable[..., Examples]) -> None:
     data = examples(scale=4)
-    stack = build("sr3", tiny.SR3, 4).stack(data)
-    assert torch.equal(stack.target, data.high.sources.reshape(12, 3, 16, 16))
-    assert torch.equal(stack.condition[7], enlarge(data.low.sources[2, 1], 4))
-    assert stack.names[7] == "g2 source 2"
+    pairs = build("sr3", tiny.SR3, 4).pairs(data)
+    assert torch.equal(pairs.target, data.high.sources.reshape(12, 3, 16, 16))
+    assert torch.equal(pairs.condition[7], enlarge(data.low.sources[2, 1], 4))
+    assert pairs.names[7] == "g2 source 2"
 
 
 def test_learns_and_enlarges(

@@ -16,7 +16,6 @@ from tfsdiff.data.dataset import select
 from tfsdiff.data.slices import Group, write_folder
 from tfsdiff.data.split import Place, write_split
 from tfsdiff.evaluation import measure, method_cost
-from tfsdiff.methods.conditional.model import ConditionalDiffusion
 from tfsdiff.methods.ctsr.method import RELEASED
 from tfsdiff.params import Compute, Cost, Sampling
 from tfsdiff.stages import cost
@@ -40,11 +39,7 @@ ROWS = (
 
 
 def save_diffusion(folder, name, settings):
-    method = methods.build(name, settings, 2)
-    design = method.design(tiny.DIFFUSION)
-    method._model = ConditionalDiffusion(design, tiny.UNET, tiny.DIFFUSION, seed=1)
-    recipe = {"unet": tiny.UNET, "diffusion": tiny.DIFFUSION}
-    method._recipe = {key: value.model_dump(mode="json") for key, value in recipe.items()}
+    method = tiny.with_weights(name, settings, tiny.UNET, tiny.DIFFUSION)
     methods.save_method(folder, name, method)
 
 
@@ -131,7 +126,7 @@ def test_operations_are_those_of_all_evaluations(outs, folder):
     network = methods.load_method(folder / "models/tfsdiff-x2", CPU)
     with torch.inference_mode():
         images = torch.zeros(1, 9, 16, 16), torch.zeros(1, 3, 16, 16)
-        one = measure.count(lambda: network._model.network(*images, torch.ones(1)))
+        one = measure.count(lambda: network.trained_network()(*images, torch.ones(1)))
     assert int(found["tfsdiff"]) == PARAMS.sampling.evaluations * one.operations > 0
 
 

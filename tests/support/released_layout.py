@@ -3,8 +3,6 @@
 The twelve buffers are written out here from the reference page, chapter 4.3, in numpy.
 """
 
-import importlib
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -30,7 +28,7 @@ METHODS = ("tfsdiff", "sr3")
 
 def family(method: str) -> released.Family:
     """What the method says of its released code."""
-    return importlib.import_module(method_class(method).__module__).RELEASED
+    return method_class(method).family
 
 
 def network(method: str, unet: UNet = SMALL, seed: int = 1) -> ConditionalUNet:

@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from tfsdiff.methods import training_module
+from tfsdiff.core.backend import CPU, Backend
+from tfsdiff.diffusion.denoiser import Denoiser
+from tfsdiff.methods import build, training_module
 from tfsdiff.methods.base import Method
-from tfsdiff.methods.conditional.objective import Goal
+from tfsdiff.methods.conditional.method import ConditionalMethod
+from tfsdiff.methods.conditional.training import initial_network
 from tfsdiff.params import Diffusion, Train, UNet
 
 UNET = UNet(
@@ -53,19 +57,24 @@ TFSDIFF: dict[str, Any] = SR3 | {
 }
 
 
-def goal(**changes: Any) -> Goal:
-    """Make the goal of SR3 (predicts eps, no L_PSF), but for the changes."""
-    plain = Goal(
-        process="diffusion",
-        prediction="eps",
-        base="maximum",
-        norm="l2",
-        psf="estimate",
-        psf_mse=0.0,
-        psf_ssim=0.0,
-        psf_levels="signal",
-    )
-    return Goal(**(vars(plain) | changes))
+def with_weights(
+    name: str, settings: dict[str, Any], unet: UNet, diffusion: Diffusion, lively: bool = True
+) -> ConditionalMethod:
+    """A conditional method with initial weights, whose first prediction is not zero if `lively`."""
+    method = build(name, settings, 2)
+    if lively:
+        unet = unet.model_copy(update={"initialisation": "orthogonal"})
+    noise = torch.Generator().manual_seed(1)
+    network = initial_network(method.condition_channels, unet, *method.gate, noise)
+    sections = {"unet": unet, "diffusion": diffusion}
+    values = {key: section.model_dump(mode="json") for key, section in sections.items()}
+    method.set_network(CPU.place(network), values, CPU)
+    return method
+
+
+def denoiser(method: ConditionalMethod, backend: Backend = CPU) -> Denoiser:
+    """What `method` draws by."""
+    return method.denoiser(method.trained_network(), method.recipe, backend)
 
 
 def fit(method: Method, *arguments: Any) -> None:
@@ -78,14 +87,14 @@ class Rows(list):
 
     def __init__(self) -> None:
         super().__init__()
-        self.grid: Tensor | None = None
+        self.sheet: Tensor | None = None
         self.speeds: list[float] = []
 
     def values(self, step: int, values: dict[str, float]) -> None:
         self.append((step, values))
 
     def samples(self, images: Tensor) -> None:
-        self.grid = images
+        self.sheet = images
 
     def speed(self, step: int, images_per_second: float) -> None:
         self.speeds.append(images_per_second)

@@ -15,10 +15,10 @@ from tfsdiff.core.backend import CPU
 from tfsdiff.params import Train
 from tfsdiff.training import loop
 from tfsdiff.training.checkpoint import BEST, Checkpoint
+from tfsdiff.training.evaluate import highest_psnr
 from tfsdiff.training.loader import batch_indices
 from tfsdiff.training.log import Log
-from tfsdiff.training.loop import Training
-from tfsdiff.training.objective import Objective
+from tfsdiff.training.loop import Objective, Training
 
 XS = torch.linspace(-1, 1, 7)[:, None]
 
@@ -51,7 +51,16 @@ def fit_line(
         network = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.2), nn.Linear(8, 1))
     checkpoint = Checkpoint(folder, "x")
     return Training(
-        "line", network, objective or Line(), evaluate, settings, 3, checkpoint, log, CPU
+        "line",
+        network,
+        objective or Line(),
+        evaluate,
+        settings,
+        3,
+        checkpoint,
+        log,
+        CPU,
+        highest_psnr,
     )
 
 
@@ -107,7 +116,7 @@ def test_training_learns_and_logs(train: Train, tmp_path: Path) -> None:
     }
     assert len(rows.speeds) == 3
     assert min(rows.speeds) > 0
-    assert rows.grid is not None
+    assert rows.sheet is not None
     assert rows[-1][1]["validation_loss"] < 0.05 < rows[0][1]["train_loss"]
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 from safetensors.torch import save_file
 
 import tiny
 from tfsdiff.common.errors import exit_code
 from tfsdiff.core.backend import CPU
-from tfsdiff.methods.conditional.model import ConditionalDiffusion, Design, Stack
-from tfsdiff.methods.conditional.objective import Denoising
+from tfsdiff.methods import build
+from tfsdiff.methods.conditional.method import ConditionalPairs
+from tfsdiff.methods.conditional.training import DenoisingObjective, fit
 from tfsdiff.training import checkpoint
 from tfsdiff.training.log import NullLog, Recipe
 
@@ -47,10 +48,10 @@ def main(folder: Path, processes: int = 1, kill: int = 0, dropout: int = 10) -> 
     changes = {"steps": 40, "optimiser": "adamw", "crop_pixels": 12, "validation_steps": 7}
     train = tiny.TRAIN.model_copy(update=changes | {"processes": processes, "keep": "best"})
     images = torch.rand(2, 5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    design = Design(3, "all", 2, tiny.goal(psf_mse=1.0, psf_ssim=1.0))
-    model = ConditionalDiffusion(design, unet, tiny.DIFFUSION, seed=4)
-    stack = Stack(tuple("abcde"), images[0], images[1])
-    loss, log = Denoising.loss, (folder / "step.log").open("a")
+    pairs = ConditionalPairs(tuple("abcde"), images[0].repeat(1, 3, 1, 1), images[1])
+    method = build("tfsdiff", tiny.TFSDIFF, 2)
+    method.pairs = lambda _: pairs
+    loss, log = DenoisingObjective.loss, (folder / "step.log").open("a")
 
     def logged(*args):
         terms = loss(*args)
@@ -59,11 +60,11 @@ def main(folder: Path, processes: int = 1, kill: int = 0, dropout: int = 10) -> 
             log.flush()
         return terms
 
-    Denoising.loss = logged
+    DenoisingObjective.loss = logged
     recipe = Recipe(4, folder / "checkpoints", unet, tiny.DIFFUSION, train)
-    model.fit("tiny", stack, stack, 2, recipe, CPU, NullLog())
+    fit(method, None, None, recipe, CPU, NullLog())
     if first:
-        save_file(model.state(), folder / "weights.safetensors")
+        save_file(method.state()[0], folder / "weights.safetensors")
 
 
 if __name__ == "__main__":

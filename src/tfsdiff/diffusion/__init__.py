@@ -1,1 +1,1 @@
-"""The diffusion process: noise schedules, its closed forms, and samplers. Knows no network."""
+"""The diffusion: noise schedules, what a network puts out, the denoiser made of both, samplers."""

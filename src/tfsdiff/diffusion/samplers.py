@@ -1,6 +1,6 @@
-"""Samplers: plain functions of a denoiser, on any rising sequence of noise levels.
+"""Samplers: plain functions of an estimate of x_0, on any rising sequence of noise levels.
 
-A denoiser maps (x_g, g) to an estimate of x_0 in [-1, 1]. All random numbers of an image come from
+`denoise` maps (x_g, g) to an estimate of x_0 in [-1, 1]. All random numbers of an image come from
 its own CPU generator, so an image does not depend on its batch nor on the device.
 """
 
@@ -12,9 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from tfsdiff.diffusion.parametrisation import half_log_snr, posterior
-
-Denoiser = Callable[[Tensor, float], Tensor]
+Denoise = Callable[[Tensor, float], Tensor]
 
 
 class Sampler(Protocol):
@@ -22,7 +20,7 @@ class Sampler(Protocol):
 
     def __call__(
         self,
-        denoise: Denoiser,
+        denoise: Denoise,
         shape: Sequence[int],
         levels: Sequence[float],
         generators: Sequence[torch.Generator],
@@ -50,7 +48,7 @@ def draw(
 
 
 def ancestral(
-    denoise: Denoiser,
+    denoise: Denoise,
     shape: Sequence[int],
     levels: Sequence[float],
     generators: Sequence[torch.Generator],
@@ -66,7 +64,7 @@ def ancestral(
 
 
 def ddim(
-    denoise: Denoiser,
+    denoise: Denoise,
     shape: Sequence[int],
     levels: Sequence[float],
     generators: Sequence[torch.Generator],
@@ -82,7 +80,7 @@ def ddim(
 
 
 def dpmpp(
-    denoise: Denoiser,
+    denoise: Denoise,
     shape: Sequence[int],
     levels: Sequence[float],
     generators: Sequence[torch.Generator],
@@ -105,6 +103,25 @@ def dpmpp(
         x = noise_left * x + (g_next - noise_left * g) * ahead
         last, last_length = x_0, length
     return x
+
+
+def half_log_snr(g: float) -> float:
+    """Half the log-SNR, lambda = log(g / sqrt(1 - g^2)), infinite for the clean image (g = 1)."""
+    return math.inf if g == 1 else math.log(g) - 0.5 * math.log1p(-(g**2))
+
+
+def posterior(x_0: Tensor, x_g: Tensor, g: float, g_next: float) -> tuple[Tensor, float]:
+    """Mean and standard deviation of q(x at g_next | x_g, x_0), for g < g_next <= 1 (less noise).
+
+    For neighbouring levels of a schedule this is eq. 7 of DDPM (Ho et al. 2020); g_next = 1 returns
+    x_0 itself.
+    """
+    if not 0 < g < g_next <= 1:
+        raise ValueError(f"noise levels must rise within (0, 1], not {g} to {g_next}")
+    alpha = (g / g_next) ** 2
+    left, left_next = 1 - g**2, 1 - g_next**2
+    mean = g_next * (1 - alpha) / left * x_0 + math.sqrt(alpha) * left_next / left * x_g
+    return mean, math.sqrt((1 - alpha) * left_next / left)
 
 
 SAMPLERS: dict[str, Sampler] = {"ancestral": ancestral, "ddim": ddim, "dpmpp": dpmpp}

@@ -13,8 +13,9 @@ from tfsdiff.methods.learned import LearnedMethod
 from tfsdiff.params import Train
 from tfsdiff.training import loop
 from tfsdiff.training.checkpoint import Checkpoint, fingerprint
+from tfsdiff.training.evaluate import lowest_loss
 from tfsdiff.training.log import Log, Recipe
-from tfsdiff.training.objective import Objective, lowest_loss
+from tfsdiff.training.loop import Objective
 
 Network = TypeVar("Network", bound=nn.Module)
 Selection = Callable[[Mapping[str, float]], float]

@@ -15,7 +15,7 @@ from tfsdiff.methods.pairwise import FeedForwardFuser, LearnedPairSettings, slot
 from tfsdiff.training.evaluate import mean_losses, sheet
 from tfsdiff.training.loader import crop, evenly
 from tfsdiff.training.log import Log, Recipe
-from tfsdiff.training.objective import Objective, Update
+from tfsdiff.training.loop import Objective, Update
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""What all evaluators share: mean losses over examples not learned from, and a sheet of images."""
+"""What evaluators share: mean losses over unseen examples, a sheet of images, the best network."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
 from tfsdiff.params import Train
-from tfsdiff.training.objective import Objective
+from tfsdiff.training.loop import Objective
 
 
 def mean_losses(
@@ -42,3 +42,13 @@ def sheet(lines: Iterable[Sequence[Tensor]]) -> Tensor:
     Grey images, of one channel, get three equal ones.
     """
     return torch.cat([torch.cat(list(line), -1) for line in lines], -2).expand(3, -1, -1)
+
+
+def highest_psnr(numbers: Mapping[str, float]) -> float:
+    """Rank networks by the PSNR of the images that they make."""
+    return numbers["psnr"]
+
+
+def lowest_loss(numbers: Mapping[str, float]) -> float:
+    """Rank networks by their loss on examples that they do not learn from."""
+    return -numbers["loss"]

@@ -74,15 +74,19 @@ class Loader:
             range(i * share, (i + 1) * share) for i in range(first, first + settings.accumulate)
         ]
 
-    def examples(self, step: int) -> Tensor:
-        """Indices of the examples in the whole batch of `step`: (batch,)."""
+    def share(self, step: int) -> list[int]:
+        """Indices of the examples that this process computes in `step`."""
+        indices = self._indices(step)
+        return [int(indices[place]) for places in self.micro_batches() for place in places]
+
+    def _indices(self, step: int) -> Tensor:
         return batch_indices(step, self.settings.batch, self.count, self.seed)
 
     def _prepare(self, step: int) -> Batch:
-        examples = self.examples(step)
+        indices = self._indices(step)
         return [
             self.draw(
-                examples[list(places)],
+                indices[list(places)],
                 [generator(self.seed, "step", step, place) for place in places],
             )
             for places in self.micro_batches()

@@ -1,6 +1,7 @@
 """Where the numbers of a training go, and the recipe that it follows."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +34,44 @@ class NullLog:
 
     def speed(self, step: int, images_per_second: float) -> None:
         """Forget the speed."""
+
+
+@dataclass
+class History:
+    """What a training has noted so far, part of its checkpoint.
+
+    Attributes:
+        rows: steps and values, one a validation.
+        sums: of the loss terms since the last row.
+    """
+
+    rows: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    sums: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def last_step(self) -> int:
+        """Step of the last row, 0 before the first."""
+        return self.rows[-1][0] if self.rows else 0
+
+    def add(self, name: str, value: float) -> None:
+        """Add a loss term of one step."""
+        self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def take_sums(self) -> dict[str, float]:
+        """Give the sums, and begin new ones."""
+        sums, self.sums = self.sums, {}
+        return sums
+
+    def is_best(
+        self, numbers: dict[str, float], selection: Callable[[Mapping[str, float]], float]
+    ) -> bool:
+        """Whether `selection` ranks the numbers of a validation above those of all rows."""
+        prefix = "validation_"
+        earlier = (
+            {k.removeprefix(prefix): x for k, x in row.items() if k.startswith(prefix)}
+            for _, row in self.rows
+        )
+        return all(selection(numbers) > selection(one) for one in earlier)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ does it depend on how many processes or micro-batches share a batch, but for the
 import itertools
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,13 +23,70 @@ from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import derive
 from tfsdiff.params import Train
 from tfsdiff.training import optim
-from tfsdiff.training.checkpoint import BEST, Checkpoint
+from tfsdiff.training.checkpoint import BEST, Checkpoint, joined, parted
 from tfsdiff.training.loader import Batch, Loader, PendingScalars
-from tfsdiff.training.log import Log
-from tfsdiff.training.objective import Objective, ParamGroup, Update, highest_psnr
-from tfsdiff.training.parallel import Workers, launched, together
+from tfsdiff.training.log import History, Log
+from tfsdiff.training.parallel import Workers, check_shares, together
 
+Terms = dict[str, Tensor]  # scalars of a loss by their names; "loss" is what is minimised
 Evaluator = Callable[[nn.Module], tuple[dict[str, float], Tensor]]  # numbers, and a sheet of images
+
+
+@dataclass(frozen=True)
+class ParamGroup:
+    """Parameters whose gradients are clipped together, and which may learn at a rate of their own.
+
+    Attributes:
+        prefix: of their names in the network; "" are all.
+        rate: factor to the learning rate, by the step (0, 1, ...).
+    """
+
+    prefix: str = ""
+    rate: Callable[[int], float] = lambda step: 1.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """One update of some groups; a step makes one, or several where adversaries take turns.
+
+    Attributes:
+        loss: from the network and the inputs that `draw` gave to terms, means over the batch.
+        groups: prefixes of the groups that learn; all others are held.
+        name: of the update, in front of the names of its terms in the log.
+    """
+
+    loss: Callable[..., Terms]
+    groups: tuple[str, ...] = ("",)
+    name: str = ""
+
+
+class Objective(ABC):
+    """What a network learns, and from which examples.
+
+    By default every step makes one update of all parameters, which minimises `loss`.
+
+    Attributes:
+        groups: parameter groups, which together have all that learns.
+    """
+
+    groups: Sequence[ParamGroup] = (ParamGroup(),)
+
+    @property
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """Names of the examples, for errors; their number is that of the examples."""
+
+    @abstractmethod
+    def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
+        """Inputs of the losses for the examples `indices` (B,), on the CPU; one generator each."""
+
+    def updates(self, step: int) -> Sequence[Update]:
+        """The updates that step `step` (0, 1, ...) makes, one after another."""
+        return (Update(self.loss),)
+
+    def loss(self, network: nn.Module, *inputs: Tensor) -> Terms:
+        """Terms of the loss of the one update, means over the batch."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -57,7 +115,7 @@ class Training:
     checkpoint: Checkpoint
     log: Log
     backend: Backend
-    selection: Callable[[Mapping[str, float]], float] = highest_psnr
+    selection: Callable[[Mapping[str, float]], float]
 
 
 def train(training: Training) -> nn.Module:
@@ -70,24 +128,9 @@ def train(training: Training) -> nn.Module:
             shared as the settings say.
         Stopped: SIGTERM came, and the checkpoint is written.
     """
-    settings, title = training.settings, training.title
     if not training.objective.names:
-        raise ValueError(f"{title}: there is nothing to learn from")
-    if launched() != settings.processes:
-        raise InputError(
-            f"train.processes: {settings.processes} but torchrun started {launched()}; make them "
-            "agree"
-        )
-    if settings.batch % (settings.processes * settings.accumulate):
-        raise InputError(
-            f"train.batch: {settings.batch} cannot be shared by {settings.processes} processes in "
-            f"{settings.accumulate} parts each; make it a multiple of their product"
-        )
-    if launched() > 1 and len(training.objective.groups) > 1:
-        raise InputError(
-            f"{title}: is trained in turns, which processes cannot share; set its "
-            "train.processes to 1"
-        )
+        raise ValueError(f"{training.title}: there is nothing to learn from")
+    check_shares(training.settings, len(training.objective.groups), training.title)
     with together(training.backend) as workers:
         return _Loop(training, workers).run()
 
@@ -111,8 +154,7 @@ class _Loop:
         self.shared = workers.share(network)
         self.step = 0  # steps done
         self.pending: tuple[list[str], PendingScalars] | None = None  # terms of the last step
-        self.sums: dict[str, float] = {}  # of the terms since the last row of the history
-        self.history: list[tuple[int, dict[str, float]]] = []
+        self.history = History()
         self.clock = 0.0
 
     def run(self) -> nn.Module:
@@ -216,13 +258,12 @@ class _Loop:
         for name, value in zip(names, values, strict=True):
             if not math.isfinite(value):
                 raise InputError(self._blame(name, value))
-            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.history.add(name, value)
 
     def _blame(self, name: str, value: float) -> str:
         """What to say of a value that is not finite in the last step read."""
         title, examples = self.training.title, self.training.objective.names
-        indices = self.loader.examples(self.step - 1)
-        mine = [examples[indices[p]] for places in self.loader.micro_batches() for p in places]
+        mine = [examples[i] for i in self.loader.share(self.step - 1)]
         return (
             f"{title}: {name} is {value} at step {self.step}, batch of {', '.join(mine)}; look "
             "at these images, lower train.learning_rate or set train.gradient_clip"
@@ -231,24 +272,24 @@ class _Loop:
     def _validate(self) -> None:
         """Add a row to the history: mean terms since the last row, and the validation."""
         self._read()
-        training, since = self.training, self.step - (self.history[-1][0] if self.history else 0)
+        training, history = self.training, self.history
+        since = self.step - history.last_step
         speed = since * self.settings.batch / (time.perf_counter() - self.clock)
-        sums = self.workers.mean(torch.tensor(list(self.sums.values()), dtype=torch.float64))
-        means = zip(self.sums, (sums / since).tolist(), strict=True)
+        sums = history.take_sums()
+        totals = self.workers.mean(torch.tensor(list(sums.values()), dtype=torch.float64))
+        means = zip(sums, (totals / since).tolist(), strict=True)
         values = {f"train_{name}": mean for name, mean in means}
         values["learning_rate"] = self.optimiser.param_groups[0]["lr"]
-        self.sums = {}
         if self.workers.first:
             numbers, sheet = training.evaluator(self.average.network)
             values |= {f"validation_{name}": x for name, x in numbers.items()}
-            rank = training.selection
-            if all(rank(numbers) > rank(_validation(row)) for _, row in self.history):
+            if history.is_best(numbers, training.selection):
                 state = self.average.network.state_dict()
                 training.checkpoint.save(state, {"step": self.step}, BEST)
             training.log.values(self.step, values)
             training.log.samples(sheet)
             training.log.speed(self.step, speed)
-        self.history.append((self.step, values))
+        history.rows.append((self.step, values))
         self.clock = time.perf_counter()
 
     def _save(self) -> None:
@@ -260,10 +301,9 @@ class _Loop:
             "average": self.average.network.state_dict(),
             "optimiser": optim.state_tensors(self.optimiser),
         }
-        tensors = {f"{part}/{k}": v for part, state in states.items() for k, v in state.items()}
-        values = {"step": self.step, "sums": self.sums, "history": self.history}
+        values = {"step": self.step, "sums": self.history.sums, "history": self.history.rows}
         started = time.perf_counter()
-        self.training.checkpoint.save(tensors, values)
+        self.training.checkpoint.save(joined(states), values)
         self.clock += time.perf_counter() - started
 
     def _resume(self) -> None:
@@ -273,18 +313,14 @@ class _Loop:
         found = training.checkpoint.load()
         if found is None:
             return
-        tensors, values = found
-        states: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimiser": {}}
-        for key, tensor in tensors.items():
-            part, name = key.split("/", 1)
-            states[part][name] = tensor
+        states, values = parted(found[0]), found[1]
         training.network.load_state_dict(states["network"])
         self.average.network.load_state_dict(states["average"])
         optim.restore_tensors(self.optimiser, states["optimiser"])
-        self.step, self.sums = values["step"], values["sums"]
-        self.history = [(step, row) for step, row in values["history"]]
+        self.step = values["step"]
+        self.history = History([(step, row) for step, row in values["history"]], values["sums"])
         if self.workers.first:
-            for step, row in self.history:
+            for step, row in self.history.rows:
                 training.log.values(step, row)
 
     def _result(self) -> nn.Module:
@@ -302,9 +338,3 @@ class _Loop:
 
 def _parameters(network: nn.Module, group: ParamGroup) -> list[nn.Parameter]:
     return [p for name, p in network.named_parameters() if name.startswith(group.prefix)]
-
-
-def _validation(row: dict[str, float]) -> dict[str, float]:
-    """What the evaluator said, of a row of the history."""
-    prefix = "validation_"
-    return {k.removeprefix(prefix): value for k, value in row.items() if k.startswith(prefix)}

@@ -9,7 +9,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
+from tfsdiff.params import Train
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,31 @@ class Workers:
 def launched() -> int:
     """Number of processes that `torchrun` started for this job; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check_shares(settings: Train, groups: int, title: str) -> None:
+    """Refuse a batch that the processes of this job cannot share.
+
+    Args:
+        settings: number of processes and micro-batches, and size of the batch.
+        groups: parameter groups; where there are several, they take turns.
+        title: of the training, for errors.
+    """
+    if launched() != settings.processes:
+        raise InputError(
+            f"train.processes: {settings.processes} but torchrun started {launched()}; make them "
+            "agree"
+        )
+    if settings.batch % (settings.processes * settings.accumulate):
+        raise InputError(
+            f"train.batch: {settings.batch} cannot be shared by {settings.processes} processes in "
+            f"{settings.accumulate} parts each; make it a multiple of their product"
+        )
+    if launched() > 1 and groups > 1:
+        raise InputError(
+            f"{title}: is trained in turns, which processes cannot share; set its "
+            "train.processes to 1"
+        )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from tfsdiff import methods
 from tfsdiff.core.backend import CPU
 from tfsdiff.diffusion import schedule
 from tfsdiff.methods.conditional import released
-from tfsdiff.methods.conditional.method import Diffusing
+from tfsdiff.methods.conditional.method import ConditionalMethod
 from tfsdiff.methods.conditional.network import ConditionalUNet
 from tfsdiff.params import Diffusion, Sampling, UNet
 
@@ -62,9 +62,9 @@ def test_any_architecture_is_read_off_its_shapes(method: str, change: dict) -> N
 
 
 def test_there_is_a_family_for_every_conditional_method() -> None:
-    assert {n for n in methods.METHODS if issubclass(methods.method_class(n), Diffusing)} == set(
-        layout.METHODS
-    )
+    kinds = {name: methods.method_class(name) for name in methods.METHODS}
+    found = {name for name, kind in kinds.items() if issubclass(kind, ConditionalMethod)}
+    assert found == set(layout.METHODS)
     for method in layout.METHODS:
         assert layout.family(method).name == method
 
@@ -100,10 +100,11 @@ def test_settings_make_the_released_network(method: str) -> None:
     diffusion = Diffusion(
         noise_levels=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
     )
-    design = methods.build(method, layout.family(method).settings, 2).design(diffusion)
-    assert design.condition_channels == layout.CHANNELS[method]
-    assert design.gate == layout.GATE[method]
-    assert (design.goal.prediction, design.goal.norm) == ("eps", "l1")
+    made = methods.build(method, layout.family(method).settings, 2)
+    assert made.condition_channels == layout.CHANNELS[method]
+    assert made.gate[0] == layout.GATE[method]
+    assert made.parametrisation(diffusion).kind == "eps"
+    assert made.settings.noise_loss == "l1"
 
 
 @pytest.mark.parametrize("steps", [1, 6, 2000, 4000])

@@ -125,7 +125,7 @@ def test_learns_and_fuses(examples: Callable[..., Examples], recipe: Recipe) -> 
     losses = [values["validation_loss"] for _, values in rows]
     assert losses[1] < losses[0]
     assert losses[1] < 0.9  # 1 at first, as the prediction starts at zero
-    assert rows.grid.shape == (3, 16, 32)
+    assert rows.sheet.shape == (3, 16, 32)
     fused = made.fuse(data.high, generators(4))
     assert fused.shape == data.high.truth.shape
     assert torch.all((fused >= 0) & (fused <= 1))

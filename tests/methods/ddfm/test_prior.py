@@ -10,7 +10,7 @@ from tfsdiff.methods.ddfm.prior import SCHEDULE, estimator
 from tfsdiff.methods.ddfm.settings import Settings
 from tfsdiff.methods.ddfm.training import Images, PriorEvaluator, PriorObjective
 from tfsdiff.params import Train
-from tfsdiff.training.objective import lowest_loss
+from tfsdiff.training.evaluate import lowest_loss
 
 
 class Constant(nn.Module):

@@ -8,9 +8,11 @@ from inputs import generators
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.data.resample import enlarge
+from tfsdiff.diffusion.denoiser import Parametrisation
 from tfsdiff.methods import build
 from tfsdiff.methods.base import Examples
-from tfsdiff.methods.conditional import network
+from tfsdiff.methods.conditional import training
+from tfsdiff.methods.tfsdiff.psf import PSF, ReleasedPSF
 from tfsdiff.params import Sampling
 from tfsdiff.training.log import NullLog, Recipe
 
@@ -19,21 +21,23 @@ PAPER = tiny.TFSDIFF | {"psf_weight": 2.0, "psf_ssim": 0.5}
 
 def test_condition_stacks_the_enlarged_sources(examples: Callable[..., Examples]) -> None:
     data = examples(scale=4)
-    stack = build("tfsdiff", PAPER, 4).stack(data)
-    assert stack.condition.shape == (4, 9, 16, 16)
-    assert torch.equal(stack.condition[1, 6:], enlarge(data.low.sources[1, 2], 4))
-    assert torch.equal(stack.target, data.high.truth)
-    assert stack.names == data.high.groups
+    pairs = build("tfsdiff", PAPER, 4).pairs(data)
+    assert pairs.condition.shape == (4, 9, 16, 16)
+    assert torch.equal(pairs.condition[1, 6:], enlarge(data.low.sources[1, 2], 4))
+    assert torch.equal(pairs.target, data.high.truth)
+    assert pairs.names == data.high.groups
 
 
-def test_settings_make_the_design() -> None:
-    design = build("tfsdiff", PAPER, 2).design(tiny.DIFFUSION)
-    assert (design.condition_channels, design.gate, design.gate_ratio) == (9, "sources", 3)
-    assert (design.goal.psf_mse, design.goal.psf_ssim) == (2.0, 1.0)
-    assert design.goal.prediction == "eps"
-    changes = {"method": "tfsdiff", "psf_weight": 0.0, "prediction": "v"}
-    variant = build("tfsdiff_some", PAPER | changes, 2).design(tiny.DIFFUSION).goal
-    assert (variant.psf_mse, variant.psf_ssim, variant.prediction) == (0, 0, "v")
+def test_settings_make_network_and_losses() -> None:
+    method = build("tfsdiff", PAPER, 2)
+    assert (method.condition_channels, method.gate) == (9, ("sources", 3))
+    assert method.image_loss() == PSF(2.0, 1.0, "signal")
+    assert method.parametrisation(tiny.DIFFUSION) == Parametrisation("eps", "maximum")
+    changes = {"method": "tfsdiff", "psf_weight": 0.0, "prediction": "v", "base": "mean"}
+    variant = build("tfsdiff_some", PAPER | changes, 2)
+    assert variant.image_loss() is None
+    assert variant.parametrisation(tiny.DIFFUSION) == Parametrisation("v", "mean")
+    assert build("tfsdiff", PAPER | {"psf": "released"}, 2).image_loss() == ReleasedPSF(1.0)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +49,7 @@ def test_settings_make_the_design() -> None:
 )
 def test_choices_that_do_not_go_together_are_refused(change: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build("tfsdiff", PAPER | change, 2).design(tiny.DIFFUSION)
+        build("tfsdiff", PAPER | change, 2).parametrisation(tiny.DIFFUSION)
 
 
 @pytest.mark.parametrize("change", [{"tmfa": "some"}, {"tmfa_ratio": 0}, {"psf_weight": -1.0}])
@@ -97,7 +101,7 @@ def test_restoring_draws_no_first_weights(
     method, data = build("tfsdiff", PAPER, 2, sampling), examples(scale=2)
     tiny.fit(method, data, data, brief, CPU, NullLog())
     drawn = []
-    monkeypatch.setattr(network, "initialise", lambda *given: drawn.append(given))
+    monkeypatch.setattr(training, "initialise", lambda *given: drawn.append(given))
     other = build("tfsdiff", PAPER, 2, sampling)
     other.restore(*method.state(), CPU)
     assert not drawn

@@ -20,7 +20,7 @@ from tfsdiff.methods.fitting import initial_network, train_section
 from tfsdiff.methods.pair_objective import GreyPairs, PairObjective, fit_on_pairs
 from tfsdiff.metrics.ssim import TAPS, similarity_map
 from tfsdiff.training.log import Log, Recipe
-from tfsdiff.training.objective import ParamGroup, Update
+from tfsdiff.training.loop import ParamGroup, Update
 
 TRANSLATORS = ("DIDF_Encoder.", "DIDF_Decoder.")  # learn in both phases
 LAYERS = ("BaseFuseLayer.", "DetailFuseLayer.")  # learn in phase II

@@ -1,1 +1,1 @@
-"""The conditional diffusion that SR3 and TFS-Diff share."""
+"""Diffusion of an image beside a condition: what SR3 and TFS-Diff share."""

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tfsdiff.methods.normalisation import GroupNorm
+
 
 class NoiseEmbedding(nn.Module):
     """Sines and cosines of the continuous noise level, without the usual large factor.
@@ -23,17 +25,6 @@ class NoiseEmbedding(nn.Module):
         k = torch.arange(half, dtype=torch.float32, device=level.device)
         angles = level.float()[:, None] * torch.exp(-math.log(1e4) * k / half)
         return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-class GroupNorm(nn.GroupNorm):
-    """Group normalisation that learns in float32, also where the network is told bfloat16.
-
-    So autocast has it on a GPU; a CPU takes four times as long for the gradient in bfloat16.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
-        return super().forward(x.float() if self.training else x)
 
 
 class ConvBlock(nn.Module):

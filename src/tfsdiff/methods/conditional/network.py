@@ -1,17 +1,110 @@
-"""A U-Net that denoises an image beside a condition of the same size, with or without a gate."""
+"""A U-Net that denoises an image beside a condition of the same size, with or without a gate.
+
+The U-Net is that of SR3 (Saharia et al. 2021, IEEE TPAMI), in the layout of the released code:
+state-dict keys are those below `denoise_fn.` of an SR3 or TFS-Diff checkpoint (reference page,
+4.1), so that such a checkpoint loads by dropping that prefix.
+"""
 
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from tfsdiff.methods.conditional.gate import SqueezeExcitation
-from tfsdiff.methods.conditional.initialise import initialise
-from tfsdiff.methods.conditional.unet import UNet
+from tfsdiff.core.tensors import CHANNELS
+from tfsdiff.methods.conditional.blocks import ConvBlock, Downsample, NoiseEmbedding, Unit, Upsample
 from tfsdiff.params import UNet as UNetParams
 
 Gate = Literal["sources", "all", "none"]
-IMAGE_CHANNELS = 3
+
+
+class UNet(nn.Module):
+    """Convolutional U-Net that is told the noise level.
+
+    Attention belongs to a level, not to a number of pixels: `attention_level` 4 is the published
+    "16 pixels" at 256 x 256 and stays at the fifth level for any input. `mid.0` always attends.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, settings: UNetParams) -> None:
+        super().__init__()
+        self.settings = settings
+        width = settings.width
+        self.noise_level_mlp = nn.Sequential(
+            NoiseEmbedding(width),
+            nn.Linear(width, 4 * width),
+            nn.SiLU(),
+            nn.Linear(4 * width, width),
+        )
+        widths = [width * m for m in settings.multipliers]
+        self.downs, skips = self._down_path(in_channels, widths)
+        self.mid = nn.ModuleList(
+            [
+                self._unit(widths[-1], widths[-1], attend=True),
+                self._unit(widths[-1], widths[-1], attend=False),
+            ]
+        )
+        self.ups = self._up_path(widths, skips)
+        self.final_conv = ConvBlock(widths[0], out_channels, settings.groups)
+
+    @property
+    def multiple(self) -> int:
+        """Number of pixels that height and width of the input must be multiples of."""
+        return 2 ** (len(self.settings.multipliers) - 1)
+
+    def _unit(self, cin: int, cout: int, attend: bool) -> Unit:
+        s = self.settings
+        return Unit(cin, cout, s.width, s.groups, s.dropout, attend)
+
+    def _down_path(self, in_channels: int, widths: list[int]) -> tuple[nn.ModuleList, list[int]]:
+        """Modules of the way down, and the channels of each of their outputs."""
+        modules, skips = [nn.Conv2d(in_channels, self.settings.width, 3, padding=1)], []
+        skips.append(self.settings.width)
+        for level, cout in enumerate(widths):
+            for _ in range(self.settings.blocks):
+                modules.append(self._unit(skips[-1], cout, level == self.settings.attention_level))
+                skips.append(cout)
+            if level < len(widths) - 1:
+                modules.append(Downsample(cout))
+                skips.append(cout)
+        return nn.ModuleList(modules), skips
+
+    def _up_path(self, widths: list[int], skips: list[int]) -> nn.ModuleList:
+        modules, skips, cin = [], list(skips), widths[-1]
+        for level, cout in reversed(list(enumerate(widths))):
+            for _ in range(self.settings.blocks + 1):
+                attend = level == self.settings.attention_level
+                modules.append(self._unit(cin + skips.pop(), cout, attend))
+                cin = cout
+            if level > 0:
+                modules.append(Upsample(cout))
+        return nn.ModuleList(modules)
+
+    def forward(self, x: Tensor, level: Tensor) -> Tensor:
+        """Evaluate the network.
+
+        Args:
+            x: (B, in_channels, H, W); H and W are multiples of `multiple`.
+            level: (B,) noise level g = sqrt(alpha_bar) in (0, 1].
+
+        Returns:
+            (B, out_channels, H, W).
+        """
+        if x.shape[-2] % self.multiple or x.shape[-1] % self.multiple:
+            raise ValueError(
+                f"height and width must be multiples of {self.multiple}, not {tuple(x.shape)}"
+            )
+        embedding = self.noise_level_mlp(level).to(x.dtype)
+        skips = []
+        for module in self.downs:
+            x = module(x, embedding) if isinstance(module, Unit) else module(x)
+            skips.append(x)
+        for module in self.mid:
+            x = module(x, embedding)
+        for module in self.ups:
+            if isinstance(module, Unit):
+                x = module(torch.cat([x, skips.pop()], dim=1), embedding)
+            else:
+                x = module(x)
+        return self.final_conv(x)
 
 
 class ConditionalUNet(UNet):
@@ -24,8 +117,8 @@ class ConditionalUNet(UNet):
     def __init__(
         self, condition_channels: int, settings: UNetParams, gate: Gate = "none", ratio: int = 1
     ) -> None:
-        channels = condition_channels + IMAGE_CHANNELS
-        super().__init__(channels, IMAGE_CHANNELS, settings)
+        channels = condition_channels + CHANNELS
+        super().__init__(channels, CHANNELS, settings)
         self.gate = gate
         gated = {"sources": condition_channels, "all": channels, "none": 0}[gate]
         self.SE_block = SqueezeExcitation(gated, ratio) if gated else nn.Identity()
@@ -39,29 +132,19 @@ class ConditionalUNet(UNet):
         return super().forward(x, level)
 
 
-def network_without_weights(
-    condition_channels: int, settings: UNetParams, gate: Gate, ratio: int
-) -> ConditionalUNet:
-    """Make a network on the device `meta`, in evaluation mode: `to_empty` gives it memory."""
-    with torch.device("meta"):
-        return ConditionalUNet(condition_channels, settings, gate, ratio).eval()
+class SqueezeExcitation(nn.Module):
+    """The gate of TFS-Diff's tri-modal feature aggregation (TMFA).
 
-
-def new_network(
-    condition_channels: int,
-    settings: UNetParams,
-    gate: Gate,
-    ratio: int,
-    generator: torch.Generator,
-) -> ConditionalUNet:
-    """Make a network on the CPU, in evaluation mode, with weights drawn from `generator` alone.
-
-    With Kaiming initialisation the last convolution starts at zero: the first prediction is then
-    zero, where it would otherwise be noise of the size of the image and more.
+    Scales channels by what they hold: global average, FC, ReLU, FC, sigmoid.
     """
-    # Built without memory first: torch's own initialisation would draw from its global generator.
-    network = network_without_weights(condition_channels, settings, gate, ratio)
-    initialise(network.to_empty(device="cpu"), settings.initialisation, generator)
-    if settings.initialisation == "kaiming":
-        nn.init.zeros_(network.final_conv.block[-1].weight)
-    return network
+
+    def __init__(self, channels: int, ratio: int) -> None:
+        super().__init__()
+        hidden = max(channels // ratio, 1)
+        self.linear1 = nn.Linear(channels, hidden)
+        self.linear2 = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        weights = torch.sigmoid(self.linear2(torch.relu(self.linear1(x.mean((2, 3))))))
+        return x * weights[:, :, None, None]

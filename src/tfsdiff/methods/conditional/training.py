@@ -1,18 +1,221 @@
-"""Training of a conditional diffusion."""
+"""Training of a conditional diffusion: from which weights, what it learns, how it is evaluated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from tfsdiff.core.backend import Backend
+from tfsdiff.core.seeding import generator
+from tfsdiff.core.tensors import CHANNELS
+from tfsdiff.diffusion.denoiser import Denoiser, Parametrisation, q_sample
+from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.methods.base import Examples
-from tfsdiff.methods.conditional.method import Diffusing
+from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, ImageLoss
+from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
+from tfsdiff.methods.fitting import fit_network
+from tfsdiff.metrics.error import psnr
+from tfsdiff.metrics.ssim import ssim
+from tfsdiff.metrics.windows import PEAK
+from tfsdiff.params import Sampling, Train
+from tfsdiff.params import UNet as UNetParams
+from tfsdiff.training.evaluate import highest_psnr, mean_losses, sheet
+from tfsdiff.training.loader import check_crop, crop, evenly
 from tfsdiff.training.log import Log, Recipe
+from tfsdiff.training.loop import Objective, Terms
+
+NOISE_LOSSES = {"l2": F.mse_loss, "l1": F.l1_loss}
 
 
 def fit(
-    method: Diffusing,
+    method: ConditionalMethod,
     train: Examples,
     validation: Examples,
     recipe: Recipe,
     backend: Backend,
     log: Log,
 ) -> None:
-    """Train the network of `method` to draw its targets."""
-    method.fit(train, validation, recipe, backend, log)
+    """Train the network of `method` to draw the images that belong to the conditions."""
+    values = recipe.values()
+    network = initial_network(
+        method.condition_channels, recipe.unet, *method.gate, generator(recipe.seed, "weights")
+    )
+    denoiser = method.denoiser(network, values, backend)
+    seen, unseen = (method.pairs(x).for_network(network.multiple) for x in (train, validation))
+    check_crop(recipe.train, network.multiple, tuple(seen.target.shape[-2:]))
+    objective, exam = (
+        DenoisingObjective(
+            pairs,
+            method.scale,
+            denoiser.parametrisation,
+            denoiser.schedule,
+            method.settings.noise_loss,
+            method.image_loss(),
+            recipe.train,
+        )
+        for pairs in (seen, unseen)
+    )
+    trained = fit_network(
+        method,
+        denoiser,
+        objective,
+        DenoisingEvaluator(exam, backend, recipe.seed),
+        recipe.train,
+        [x for pairs in (seen, unseen) for x in (pairs.condition, pairs.target)],
+        recipe,
+        backend,
+        log,
+        highest_psnr,
+    )
+    method.set_network(trained.network, values, backend)
+
+
+@dataclass(frozen=True)
+class DenoisingObjective(Objective):
+    """Denoising at random levels, as eqs. 1 to 4 of the paper.
+
+    Attributes:
+        pairs: what to learn from, in [-1, 1].
+        scale: of the enlargement, see `crop`.
+        parametrisation: what the network puts out.
+        schedule: noise levels of the diffusion.
+        noise_loss: of the noise objective: l2 in the paper, l1 as released.
+        image_loss: of the estimated image, beside it.
+        settings: size of the crops, and how to augment.
+    """
+
+    pairs: ConditionalPairs
+    scale: int
+    parametrisation: Parametrisation
+    schedule: Schedule
+    noise_loss: str
+    image_loss: ImageLoss | None
+    settings: Train
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the pairs."""
+        return self.pairs.names
+
+    def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
+        """Random crops at random noise levels, one generator a pair.
+
+        Returns:
+            condition (B, C, h, w), x_0 and eps (B, 3, h, w), and g (B,).
+        """
+        both = torch.cat([self.pairs.condition[indices], self.pairs.target[indices]], 1)
+        crops = [
+            crop(images, self.settings, self.scale, noise)  # the same of condition and target
+            for images, noise in zip(both, generators, strict=True)
+        ]
+        condition, x_0 = torch.stack(crops).split([both.shape[1] - CHANNELS, CHANNELS], dim=1)
+        g = torch.cat([self.schedule.draw_levels(1, noise) for noise in generators])
+        eps = torch.stack([torch.randn(x_0.shape[1:], generator=noise) for noise in generators])
+        return condition, x_0, eps, g
+
+    def loss(
+        self, denoiser: Denoiser, condition: Tensor, x_0: Tensor, eps: Tensor, g: Tensor
+    ) -> Terms:
+        """Terms of the loss, means over the batch."""
+        x_g = q_sample(x_0, eps, g)
+        estimate = denoiser(condition, x_g, g)
+        target = self.parametrisation.target(x_0, eps, g, condition)
+        loss = NOISE_LOSSES[self.noise_loss](estimate.output, target)  # eq. 1
+        terms = {"noise": loss}
+        if self.image_loss is not None:  # eqs. 2 to 4
+            for name, (weight, term) in self.image_loss(estimate, x_0, g).items():
+                terms[name] = term
+                loss = loss + weight * term
+        return terms | {"loss": loss}
+
+
+@dataclass(frozen=True)
+class DenoisingEvaluator:
+    """Evaluates a denoiser by its losses on unseen pairs, and by images drawn for some of them.
+
+    Attributes:
+        objective: of the validation pairs.
+        backend: where the network computes.
+        seed: of crops, levels and noise: the same at every call.
+    """
+
+    objective: DenoisingObjective
+    backend: Backend
+    seed: int
+
+    @torch.no_grad()
+    def __call__(self, denoiser: Denoiser) -> tuple[dict[str, float], Tensor]:
+        """Evaluate `denoiser`.
+
+        Returns:
+            Mean loss terms over all pairs, "psnr" in dB and "ssim" of the images drawn; and these
+            as a sheet (3, H, W) in [0, 1]: a line each, its conditions, what was drawn, what was
+            wanted.
+        """
+        objective = self.objective
+        values = mean_losses(denoiser, objective, objective.settings, self.backend, self.seed)
+        images, wanted, condition = self._images(denoiser)
+        levels = [(PEAK * x.double()).round() for x in (images, wanted)]
+        values |= {"psnr": psnr(*levels).mean().item(), "ssim": ssim(*levels).mean().item()}
+        lines = torch.cat([condition, images[:, None], wanted[:, None]], 1)  # (N, columns, 3, H, W)
+        return values, sheet(lines)
+
+    def _images(self, denoiser: Denoiser) -> tuple[Tensor, Tensor, Tensor]:
+        """Drawn and wanted images (N, 3, H, W) and conditions (N, n, 3, H, W), all in [0, 1]."""
+        settings, pairs = self.objective.settings, self.objective.pairs
+        shown = evenly(settings.validation_images, len(pairs))
+        how = Sampling(
+            sampler="ddim", evaluations=settings.validation_evaluations, spacing="time", batch=1
+        )
+        drawn = [
+            denoiser.draw(condition[None], [generator(self.seed, "draw", i)], how).cpu()
+            for i, condition in enumerate(pairs.condition[shown])
+        ]
+        condition = pairs.condition[shown].unflatten(1, (-1, CHANNELS))
+        images = (torch.cat(drawn), pairs.target[shown], condition)
+        return tuple(((x + 1) / 2).clamp(0, 1) for x in images)
+
+
+def initial_network(
+    condition_channels: int,
+    settings: UNetParams,
+    gate: Gate,
+    ratio: int,
+    generator: torch.Generator,
+) -> ConditionalUNet:
+    """Make a network on the CPU, in evaluation mode, with weights drawn from `generator` alone.
+
+    With Kaiming initialisation the last convolution starts at zero: the first prediction is then
+    zero, where it would otherwise be noise of the size of the image and more.
+    """
+    # Built without memory first: torch's own initialisation would draw from its global generator.
+    with torch.device("meta"):
+        network = ConditionalUNet(condition_channels, settings, gate, ratio).eval()
+    initialise(network.to_empty(device="cpu"), settings.initialisation, generator)
+    if settings.initialisation == "kaiming":
+        nn.init.zeros_(network.final_conv.block[-1].weight)
+    return network
+
+
+def initialise(
+    network: nn.Module, rule: Literal["kaiming", "orthogonal"], generator: torch.Generator
+) -> None:
+    """Set all weights of `network`, in place.
+
+    `kaiming` is He's normal rule (fan in); `orthogonal` that of the released SR3 and TFS-Diff.
+    Biases start at zero, normalisations at the identity.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            if rule == "orthogonal":
+                nn.init.orthogonal_(module.weight, generator=generator)
+            else:
+                nn.init.kaiming_normal_(module.weight, generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.GroupNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)

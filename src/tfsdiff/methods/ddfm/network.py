@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from tfsdiff.methods.conditional.blocks import GroupNorm
+from tfsdiff.methods.normalisation import GroupNorm
 from tfsdiff.params import Count, Section
 
 IMAGE_CHANNELS = 3

@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from tfsdiff.core.backend import Backend
-from tfsdiff.diffusion import parametrisation
+from tfsdiff.diffusion.denoiser import Parametrisation
 from tfsdiff.diffusion.schedule import Schedule, linear
 
 RGB = 3
 NOISE_LEVELS = 1000  # T; with the schedule it belongs to the weights, which leave no trace of it
 SCHEDULE = linear(NOISE_LEVELS, 1e-4, 2e-2)
+PARAMETRISATION = Parametrisation("eps")
 
 Estimate = Callable[[Tensor, float], Tensor]  # of x_0 in [-1, 1], from x_g and the noise level g
 
@@ -48,6 +49,6 @@ def estimator(network: nn.Module, schedule: Schedule, backend: Backend) -> Estim
         t = torch.full((len(x),), step_of(schedule, g), device=x.device)
         with backend.autocast():
             eps = network(x, t)[:, :RGB].float()  # a learned variance, if any, is not used
-        return parametrisation.to_x0("eps", eps, x, torch.tensor([g], dtype=torch.float64), x)
+        return PARAMETRISATION.x_0(eps, x, torch.tensor([g], dtype=torch.float64))
 
     return estimate

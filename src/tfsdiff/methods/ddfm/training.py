@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
-from tfsdiff.diffusion import parametrisation
+from tfsdiff.diffusion.denoiser import q_sample
 from tfsdiff.diffusion.padding import pad_to_multiple
 from tfsdiff.diffusion.samplers import ddim
 from tfsdiff.methods.base import Examples
@@ -20,7 +20,7 @@ from tfsdiff.methods.fitting import fit_network, initial_network, train_section
 from tfsdiff.training.evaluate import mean_losses, sheet
 from tfsdiff.training.loader import check_crop, crop
 from tfsdiff.training.log import Log, Recipe
-from tfsdiff.training.objective import Objective
+from tfsdiff.training.loop import Objective
 
 
 def fit(
@@ -112,7 +112,7 @@ class PriorObjective(Objective):
         """The simple objective, mean over the batch; a learned variance is not looked at."""
         g = SCHEDULE.alpha_bar.to(t.device)[t + 1].sqrt()
         with self.backend.autocast():
-            prediction = network(parametrisation.q_sample(x_0, eps, g), t)
+            prediction = network(q_sample(x_0, eps, g), t)
         return {"loss": (prediction[:, :RGB].float() - eps).square().mean()}
 
 

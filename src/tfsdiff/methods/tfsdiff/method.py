@@ -5,43 +5,27 @@ channels, and L_PSF joins the noise objective. The target is the fused ground tr
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.core.tensors import CHANNELS, SOURCES, Batch
 from tfsdiff.data.resample import enlarge
-from tfsdiff.methods.base import Examples, Imported, JointMethod
-from tfsdiff.methods.conditional import released
-from tfsdiff.methods.conditional.method import Diffusing, Learning
-from tfsdiff.methods.conditional.model import Design, Stack
+from tfsdiff.diffusion.denoiser import Base, Parametrisation
+from tfsdiff.methods.base import Examples, JointMethod
+from tfsdiff.methods.conditional import method, released
+from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, ImageLoss
 from tfsdiff.methods.conditional.network import Gate
-from tfsdiff.methods.conditional.objective import Base, Goal
+from tfsdiff.methods.tfsdiff.psf import PSF, Levels, ReleasedPSF
 from tfsdiff.params import Count, Diffusion, Section
-from tfsdiff.training.losses import Levels
 
-RELEASED = released.Family(
-    "tfsdiff",
-    SOURCES * CHANNELS,
-    released.LEARNING
-    | {
-        "base": "maximum",  # of no effect on eps
-        "tmfa": "all",
-        "tmfa_ratio": 4,
-        "psf": "released",
-        "psf_weight": 1.0,
-        "psf_mse": 0.0,
-        "psf_ssim": 1.0,
-        "psf_levels": "uniform",
-    },
-)
 Weight = Annotated[float, Field(ge=0)]
 
 
-class Settings(Learning):
+class Settings(method.Settings):
     """What the paper ablates, and what was asked since."""
 
     base: Base  # what the prediction `residual` is added to
@@ -54,38 +38,67 @@ class Settings(Learning):
     psf_levels: Levels  # signal: weighted by alpha_bar; uniform: the paper
 
 
-class TFSDiff(Diffusing, JointMethod):
+class TFSDiff(ConditionalMethod, JointMethod):
     """Joint fusion and super-resolution."""
 
     Settings: ClassVar[type[Section]] = Settings
     name = "tfsdiff"
-    importable = True
+    condition_channels = SOURCES * CHANNELS
+    family = released.Family(
+        "tfsdiff",
+        SOURCES * CHANNELS,
+        released.LEARNING
+        | {
+            "base": "maximum",  # of no effect on eps
+            "tmfa": "all",
+            "tmfa_ratio": 4,
+            "psf": "released",
+            "psf_weight": 1.0,
+            "psf_mse": 0.0,
+            "psf_ssim": 1.0,
+            "psf_levels": "uniform",
+        },
+    )
 
     settings: Settings
 
-    @classmethod
-    def import_released(cls, checkpoint: Path, groups: int | None) -> Imported:
-        """Read a checkpoint in the layout that `tfsdiff.methods.conditional.released` knows."""
-        return released.read(checkpoint, RELEASED, groups)
+    @property
+    def gate(self) -> tuple[Gate, int]:
+        """What TMFA acts on, and how far it squeezes."""
+        return self.settings.tmfa, self.settings.tmfa_ratio
 
-    def design(self, diffusion: Diffusion) -> Design:
-        """The network and goal that the settings describe, for such a diffusion."""
+    @property
+    def base(self) -> Base:
+        """What the prediction `residual` is added to."""
+        return self.settings.base
+
+    def parametrisation(self, diffusion: Diffusion) -> Parametrisation:
+        """What the network puts out.
+
+        Raises:
+            InputError: settings that do not go together.
+        """
+        made = super().parametrisation(diffusion)
+        if self.settings.psf == "released" and made.kind != "eps":
+            raise InputError(
+                "psf: the released term is of the predicted noise; set prediction to eps"
+            )
+        return made
+
+    def image_loss(self) -> ImageLoss | None:
+        """L_PSF at its weight, or nothing where that is zero."""
         s = self.settings
-        goal = Goal(
-            process=s.process,
-            prediction=s.prediction or diffusion.prediction,
-            base=s.base,
-            norm=s.noise_loss,
-            psf=s.psf,
-            psf_mse=s.psf_weight * s.psf_mse,
-            psf_ssim=s.psf_weight * s.psf_ssim,
-            psf_levels=s.psf_levels,
-        )
-        return Design(SOURCES * CHANNELS, s.tmfa, s.tmfa_ratio, goal)
+        mse, ssim = s.psf_weight * s.psf_mse, s.psf_weight * s.psf_ssim
+        if s.psf == "released":
+            return ReleasedPSF(ssim) if ssim else None
+        # Noise levels mean nothing to a regression: all images weigh alike.
+        levels = "uniform" if s.process == "regression" else s.psf_levels
+        return PSF(mse, ssim, levels) if mse or ssim else None
 
-    def stack(self, examples: Examples) -> Stack:
+    def pairs(self, examples: Examples) -> ConditionalPairs:
         """Stacked enlarged sources (N, 9, H, W), and the fused ground truth (N, 3, H, W)."""
-        return Stack(examples.high.groups, self._condition(examples.low), examples.high.truth)
+        high = examples.high
+        return ConditionalPairs(high.groups, self._condition(examples.low), high.truth)
 
     def fuse(self, batch: Batch, generators: Sequence[torch.Generator]) -> Tensor:
         """Fuse low-resolution `batch.sources` to (B, 3, h * scale, w * scale) in [0, 1]."""

@@ -34,7 +34,7 @@ from tfsdiff.methods.tgfuse.network import Generator, reflected
 from tfsdiff.metrics.ssim import SIGMA, TAPS, similarity_map
 from tfsdiff.metrics.windows import PEAK, gaussian, windowed_mean
 from tfsdiff.training.log import Log, Recipe
-from tfsdiff.training.objective import ParamGroup, Update
+from tfsdiff.training.loop import ParamGroup, Update
 
 # The features of VGG-16 that a discriminator looks at.
 DEPTHS: dict[str, vgg.Depth] = {"visible": "relu_1_2", "other": "relu_3_3"}

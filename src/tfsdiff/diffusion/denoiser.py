@@ -1,0 +1,231 @@
+"""A network and what it puts out, as one thing: an estimate of the clean image x_0.
+
+A noisy image at level g = sqrt(alpha_bar) is x_g = g x_0 + sqrt(1 - g^2) eps, with standard normal
+eps. Images are in [-1, 1]. Noise levels g are float64 tensors (B,): 1 - g^2 cancels in single
+precision. A `Denoiser` estimates x_0 from (condition, x_g, g); losses and samplers see nothing else
+of a network.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tfsdiff.common.errors import InputError
+from tfsdiff.core.backend import Backend
+from tfsdiff.core.tensors import CHANNELS, luminance
+from tfsdiff.diffusion.padding import pad_to_multiple
+from tfsdiff.diffusion.samplers import SAMPLERS
+from tfsdiff.diffusion.schedule import Schedule
+from tfsdiff.params import Prediction, Sampling
+
+Base = Literal["maximum", "mean"]
+Process = Literal["diffusion", "regression"]
+
+
+@dataclass(frozen=True)
+class Parametrisation:
+    """The quantity that a network puts out, from which x_0 follows.
+
+    Attributes:
+        kind: `eps`, the noise; `x0`, the image itself; `v`, which is g eps - sqrt(1 - g^2) x_0
+            (Salimans and Ho 2022, progressive distillation); `residual`, what the image adds to a
+            first guess of it that is made from the condition.
+        base: how the first guess is made, of `residual` alone.
+    """
+
+    kind: Prediction
+    base: Base = "maximum"
+
+    def target(self, x_0: Tensor, eps: Tensor, g: Tensor, condition: Tensor) -> Tensor:
+        """What the network should put out for x_g: (B, 3, H, W)."""
+        if self.kind == "eps":
+            return eps
+        if self.kind == "x0":
+            return x_0
+        if self.kind == "residual":
+            return x_0 - first_guess(condition, self.base)
+        signal, noise = coefficients(g, x_0)
+        return signal * eps - noise * x_0
+
+    def x_0(
+        self, output: Tensor, x_g: Tensor, g: Tensor, condition: Tensor | None = None
+    ) -> Tensor:
+        """Estimate of x_0 from what the network put out, clamped to [-1, 1] as SR3 does.
+
+        Args:
+            output: of the network, (B, 3, H, W).
+            x_g: the noisy image that it was given.
+            g: (B,) levels of its noise.
+            condition: what it was given beside, (B, 3 n, H, W); only `residual` looks at it.
+        """
+        if self.kind == "x0":
+            return output.clamp(-1, 1)
+        if self.kind == "residual":
+            return (first_guess(condition, self.base) + output).clamp(-1, 1)
+        signal, noise = coefficients(g, x_g)
+        if self.kind == "eps":
+            return ((x_g - noise * output) / signal).clamp(-1, 1)
+        return (signal * x_g - noise * output).clamp(-1, 1)
+
+
+class Estimate(NamedTuple):
+    """What a denoiser returns, both (B, 3, H, W) in float32.
+
+    Attributes:
+        output: of the network as it is, on which the noise objective is defined.
+        x_0: the estimate of the image in [-1, 1] that follows from it.
+    """
+
+    output: Tensor
+    x_0: Tensor
+
+
+class Denoiser(nn.Module):
+    """Estimates x_0, and draws images by that.
+
+    Args:
+        network: maps (condition, x_g, g) to (B, 3, H, W); its `multiple` is the number of pixels
+            that height and width must be multiples of.
+        parametrisation: what the network puts out.
+        schedule: noise levels of the diffusion.
+        backend: where the network computes.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        parametrisation: Parametrisation,
+        schedule: Schedule,
+        backend: Backend,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.parametrisation = parametrisation
+        self.schedule = schedule
+        self.backend = backend
+
+    def compile(self) -> None:
+        """Compile the network alone: the rest is little work, and partly in float64."""
+        self.network.compile()
+
+    def forward(self, condition: Tensor, x_g: Tensor, g: Tensor) -> Estimate:
+        """Estimate x_0.
+
+        Args:
+            condition: (B, C, H, W) in [-1, 1].
+            x_g: noisy images, (B, 3, H, W).
+            g: (B,) noise levels in (0, 1], float64.
+        """
+        with self.backend.autocast():
+            output = self.network(condition, x_g, g)
+        output = output.float()
+        return Estimate(output, self.parametrisation.x_0(output, x_g, g, condition))
+
+    def levels(self, sampling: Sampling) -> tuple[float, ...]:
+        """Rising noise levels of the evaluations that draw an image, and 1, the clean image."""
+        return self.schedule.subsequence(sampling.evaluations, sampling.spacing)
+
+    def sample(
+        self, condition: Tensor, generators: Sequence[torch.Generator], sampling: Sampling
+    ) -> Tensor:
+        """Draw an image for each condition.
+
+        Args:
+            condition: (B, C, H, W) in [0, 1], any H and W.
+            generators: one an image.
+            sampling: sampler, number of evaluations, images at a time.
+
+        Returns:
+            (B, 3, H, W) in [0, 1], on the device of `condition`.
+
+        Raises:
+            InputError: more evaluations are asked for than the diffusion has noise levels.
+        """
+        if sampling.evaluations > self.schedule.T:
+            raise InputError(
+                f"sampling.evaluations: {sampling.evaluations} is more than the {self.schedule.T} "
+                "noise levels of the diffusion; lower it"
+            )
+        if len(generators) != len(condition):
+            raise ValueError(f"{len(generators)} generators for {len(condition)} images")
+        height, width = condition.shape[-2:]
+        parts = []
+        for i in range(0, len(condition), sampling.batch):
+            padded = pad_to_multiple(
+                2 * condition[i : i + sampling.batch] - 1, self.network.multiple
+            )
+            x = self.draw(padded, generators[i : i + sampling.batch], sampling)
+            parts.append(((x[..., :height, :width] + 1) / 2).to(condition.device))
+        return torch.cat(parts) if parts else condition[:, :CHANNELS]
+
+    @torch.inference_mode()
+    def draw(
+        self, condition: Tensor, generators: Sequence[torch.Generator], sampling: Sampling
+    ) -> Tensor:
+        """Draw a batch: condition and result in [-1, 1], sides as the network needs them."""
+        device = self.backend.device
+        condition = condition.to(device).contiguous(memory_format=torch.channels_last)
+
+        def denoise(x_g: Tensor, level: float) -> Tensor:
+            g = torch.full((len(x_g),), level, dtype=torch.float64, device=device)
+            return self(condition, x_g, g).x_0
+
+        shape, levels = (CHANNELS, *condition.shape[-2:]), self.levels(sampling)
+        return SAMPLERS[sampling.sampler](denoise, shape, levels, generators, device).clamp(-1, 1)
+
+
+class Regression(Denoiser):
+    """The control without diffusion: estimates x_0 from the condition alone, in one evaluation.
+
+    Whatever noisy image it is given, its network sees none, at the level of (almost) pure noise.
+    From there samplers reach the clean image in one step, which is the estimate.
+    """
+
+    def forward(self, condition: Tensor, x_g: Tensor, g: Tensor) -> Estimate:
+        """Estimate x_0 from the condition; arguments as for any denoiser."""
+        nothing = torch.full_like(g, self._lowest_level())
+        return super().forward(condition, torch.zeros_like(x_g), nothing)
+
+    def levels(self, sampling: Sampling) -> tuple[float, ...]:
+        """One evaluation, however many are asked for."""
+        return self._lowest_level(), 1.0
+
+    def _lowest_level(self) -> float:
+        return self.schedule.alpha_bar[-1].sqrt().item()
+
+
+DENOISERS: dict[Process, type[Denoiser]] = {"diffusion": Denoiser, "regression": Regression}
+
+
+def q_sample(x_0: Tensor, eps: Tensor, g: Tensor) -> Tensor:
+    """Noisy image x_g at level g."""
+    signal, noise = coefficients(g, x_0)
+    return signal * x_0 + noise * eps
+
+
+def coefficients(g: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors of image and noise, g and sqrt(1 - g^2), shaped to multiply `like` (B, C, H, W)."""
+    noise = (1 - g.double() ** 2).clamp(min=0).sqrt()
+    shape = (-1, *[1] * (like.ndim - 1))
+    return g.to(like).view(shape), noise.to(like).view(shape)
+
+
+def first_guess(condition: Tensor, base: Base) -> Tensor:
+    """Luminance of the stacked images in the colour of the last, the functional one.
+
+    A single image is its own first guess.
+
+    Args:
+        condition: (B, 3 n, H, W) in [-1, 1].
+        base: the brightest luminance of the images at each pixel, or their mean.
+
+    Returns:
+        (B, 3, H, W) in [-1, 1].
+    """
+    images = condition.unflatten(1, (-1, CHANNELS))
+    light = luminance(images)  # (B, n, 1, H, W)
+    merged = light.amax(1) if base == "maximum" else light.mean(1)
+    return (images[:, -1] + merged - light[:, -1]).clamp(-1, 1)

@@ -1,1 +1,0 @@
-../../../src/tfsdiff/metrics/error.py

@@ -1,1 +1,0 @@
-../../../../src/tfsdiff/diffusion/parametrisation.py
