@@ -8,6 +8,7 @@ the choice is that of `workflow/conf/config.yaml`.
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +35,52 @@ def register_resolvers() -> None:
     """
     from omegaconf import OmegaConf
 
-    from tfsdiff.methods import METHODS, WEIGHTS
+    for name, resolver in _RESOLVERS.items():
+        OmegaConf.register_new_resolver(name, _node(resolver), replace=True)
 
-    def joined(*lists: list[Any]) -> list[Any]:
-        return list(dict.fromkeys(item for items in lists for item in items))
 
-    def learned(*lists: list[str]) -> list[str]:
-        return [name for name in joined(*lists) if name not in METHODS or METHODS[name].training]
+def _node(resolver: Callable[..., Any]) -> Callable[..., Any]:
+    """`resolver` with a node of OmegaConf as result, as DVC resolves in place."""
+    from omegaconf import OmegaConf
 
-    def plain(*lists: list[str]) -> list[str]:
-        return [name for name in joined(*lists) if name not in learned(*lists)]
+    return lambda *arguments: OmegaConf.create(resolver(*arguments))
 
-    def imported(settings: dict[str, Any]) -> list[str]:
-        return [name for name, own in settings.items() if own.get(WEIGHTS) is not None]
 
-    def named(variants: dict[str, Any], names: list[str]) -> dict[str, dict[str, str]]:
-        missing = [name for name in names if name not in variants]
-        if missing:
-            raise ValueError(f"{missing[0]!r} is none of the variants {', '.join(variants)}")
-        return {name: {key: variants[name][key] for key in ("label", "method")} for name in names}
+def _joined(*lists: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(item for items in lists for item in items))
 
-    for resolver in (joined, learned, plain, imported, named):
-        OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+def _learned(*lists: list[str]) -> list[str]:
+    from tfsdiff.methods import METHODS
+
+    return [name for name in _joined(*lists) if name not in METHODS or METHODS[name].training]
+
+
+def _plain(*lists: list[str]) -> list[str]:
+    learned = _learned(*lists)
+    return [name for name in _joined(*lists) if name not in learned]
+
+
+def _imported(settings: dict[str, Any]) -> list[str]:
+    from tfsdiff.methods import WEIGHTS
+
+    return [name for name, own in settings.items() if own.get(WEIGHTS) is not None]
+
+
+def _named(variants: dict[str, Any], names: list[str]) -> dict[str, dict[str, str]]:
+    missing = [name for name in names if name not in variants]
+    if missing:
+        raise ValueError(f"{missing[0]!r} is none of the variants {', '.join(variants)}")
+    return {name: {key: variants[name][key] for key in ("label", "method")} for name in names}
+
+
+_RESOLVERS: dict[str, Callable[..., Any]] = {
+    "joined": _joined,
+    "learned": _learned,
+    "plain": _plain,
+    "imported": _imported,
+    "named": _named,
+}
 
 
 def compose(overrides: list[str], conf: Path, config: str = DEFAULT) -> dict[str, Any]:
