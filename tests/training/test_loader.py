@@ -4,7 +4,7 @@ from torch import Tensor
 
 from tfsdiff.common.errors import InputError
 from tfsdiff.params import Train
-from tfsdiff.training.loader import check_crop, crop, evenly
+from tfsdiff.training.loader import check_crop, crop
 
 PLACES = torch.arange(24 * 20, dtype=torch.float32).view(1, 24, 20)  # every pixel holds its place
 
@@ -52,9 +52,3 @@ def test_crops_that_the_network_cannot_take_are_refused(train: Train) -> None:
         check_crop(cropped(train, 10), 4, (24, 20))
     with pytest.raises(InputError, match="not 24 x 20"):
         check_crop(cropped(train, None, "square"), 4, (24, 20))
-
-
-def test_some_are_taken_evenly() -> None:
-    assert evenly(5, 2) == [0, 1]
-    assert evenly(1, 2) == [1]
-    assert evenly(3, 9) == [1, 4, 7]

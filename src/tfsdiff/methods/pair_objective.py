@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from tfsdiff.common.sequences import evenly
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.tensors import luminance
 from tfsdiff.methods.base import Examples
 from tfsdiff.methods.fitting import fit_network
 from tfsdiff.methods.pairwise import FeedForwardFuser, LearnedPairSettings, slots
 from tfsdiff.training.evaluate import mean_losses, sheet
-from tfsdiff.training.loader import crop, evenly
+from tfsdiff.training.loader import crop
 from tfsdiff.training.log import Log, Recipe
 from tfsdiff.training.loop import Objective, Update
 
@@ -126,7 +127,7 @@ class PairEvaluator:
     def _sheet(self, network: nn.Module) -> Tensor:
         pairs, device = self.objective.pairs, self.objective.backend.device
         lines = []
-        for i in evenly(self.objective.settings.train.validation_images, len(pairs)):
+        for i in evenly(range(len(pairs)), self.objective.settings.train.validation_images):
             visible, other = (x[i : i + 1].to(device) for x in (pairs.visible, pairs.other))
             images = visible, other, self.fuse(network, visible, other)
             lines.append([x[0].cpu().clamp(0, 1) for x in images])

@@ -164,9 +164,3 @@ def check_crop(settings: Train, step: int, pixels: tuple[int, int]) -> None:
             f"train.augment: square needs square crops, not {height} x {width}; set "
             "train.crop_pixels or train.augment=flip"
         )
-
-
-def evenly(count: int, total: int) -> list[int]:
-    """About `count` indices below `total`, evenly spread; all of them where there are fewer."""
-    count = min(count, total)
-    return [(2 * i + 1) * total // (2 * count) for i in range(count)]

@@ -12,19 +12,17 @@ for `GIVE_UP` files in a row, is left alone: what follows comes from the cache o
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, count
-from typing import TypeVar
 
 from tfsdiff.acquisition.atlas.decode import decode
 from tfsdiff.acquisition.atlas.registry import Case, Series
 from tfsdiff.acquisition.atlas.transfer import Changed, Invalid, Refused, Store, Unreachable
 from tfsdiff.common.errors import InputError
 from tfsdiff.common.progress import progress
+from tfsdiff.common.sequences import evenly
 from tfsdiff.data.images import Pixels
 
 GIVE_UP = 3  # files in a row without an answer
 SAMPLES = 5
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -123,11 +121,6 @@ def incomplete(cases: Sequence[Case], found: Collected) -> str:
     )
 
 
-def evenly(items: Sequence[Item], count: int) -> list[Item]:
-    """Those at places floor((i + 1/2) n / count) of n, i = 0 to count - 1: even over all."""
-    return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
-
-
 def _groups(case: Case, numbers: Callable[[Series], set[int]]) -> set[tuple[Series, int]]:
     slices = {series: numbers(series) for series in case.series}
     anatomical = [series for series in case.series if not series.functional]
@@ -174,7 +167,7 @@ class _Walk:
     def _anatomical(self, series: Series, wanted: set[int]) -> Iterator[None]:
         numbers = sorted(wanted if series.slices is None else wanted & {*series.slices})
         if series.slices is None:
-            samples = evenly(numbers, min(SAMPLES, len(numbers)))
+            samples = evenly(numbers, SAMPLES)
             for number in samples:
                 yield self._ask(series, number)
             if not self.found.possible(series):

@@ -15,9 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tfsdiff.acquisition.atlas.collect import Collected, evenly
+from tfsdiff.acquisition.atlas.collect import Collected
 from tfsdiff.acquisition.atlas.registry import Case, Series
 from tfsdiff.common.errors import InputError
+from tfsdiff.common.sequences import evenly
 from tfsdiff.data.combination import parse_combination
 from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL, Group
 

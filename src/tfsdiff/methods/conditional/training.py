@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tfsdiff.common.sequences import evenly
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
 from tfsdiff.core.tensors import CHANNELS
@@ -23,7 +24,7 @@ from tfsdiff.metrics.windows import PEAK
 from tfsdiff.params import Sampling, Train
 from tfsdiff.params import UNet as UNetParams
 from tfsdiff.training.evaluate import highest_psnr, mean_losses, sheet
-from tfsdiff.training.loader import check_crop, crop, evenly
+from tfsdiff.training.loader import check_crop, crop
 from tfsdiff.training.log import Log, Recipe
 from tfsdiff.training.loop import Objective, Terms
 
@@ -166,7 +167,7 @@ class DenoisingEvaluator:
     def _images(self, denoiser: Denoiser) -> tuple[Tensor, Tensor, Tensor]:
         """Drawn and wanted images (N, 3, H, W) and conditions (N, n, 3, H, W), all in [0, 1]."""
         settings, pairs = self.objective.settings, self.objective.pairs
-        shown = evenly(settings.validation_images, len(pairs))
+        shown = evenly(range(len(pairs)), settings.validation_images)
         how = Sampling(
             sampler="ddim", evaluations=settings.validation_evaluations, spacing="time", batch=1
         )
