@@ -13,10 +13,6 @@ from pipeline import Pipeline
 pipeline = Pipeline(Path(workflow.basedir))
 
 
-wildcard_constraints:
-    **pipeline.constraints(),
-
-
 rule all:
     input:
         [path for stage in pipeline for path in stage.all_outputs()],
@@ -38,6 +34,8 @@ for stage in pipeline:
             [path if Path(path).suffix else directory(path) for path in stage.outputs],
         log:
             stage.log,
+        wildcard_constraints:
+            **stage.constraints(),
         threads: pipeline.threads(stage)
         resources:
             gpu=pipeline.gpus(stage),

@@ -61,6 +61,13 @@ class Stage:
             for values in itertools.product(*self.axes.values())
         ]
 
+    def constraints(self) -> dict[str, str]:
+        """Regular expressions of the wildcards: the values of the matrix."""
+        return {
+            axis: "|".join(re.escape(value) for value in values)
+            for axis, values in self.axes.items()
+        }
+
     def all_outputs(self) -> list[str]:
         """Outputs of all cells."""
         return [path.format(**cell) for cell in self.cells() for path in self.outputs]
@@ -110,20 +117,6 @@ class Pipeline:
     def gpus(self, stage: Stage) -> int:
         """GPUs of a job."""
         return stage.gpus if self.device == "cuda" else 0
-
-    def constraints(self) -> dict[str, str]:
-        """Regular expressions of all wildcards, from the matrices."""
-        values: dict[str, set[str]] = {}
-        for stage in self:
-            for axis, allowed in stage.axes.items():
-                values.setdefault(axis, set()).update(allowed)
-        # Longest first: `tfsdiff` must not stop short of `tfsdiff_no_psf`.
-        return {
-            axis: "|".join(
-                re.escape(value) for value in sorted(allowed, key=lambda v: (-len(v), v))
-            )
-            for axis, allowed in values.items()
-        }
 
     def _expand(self, entry: str) -> list[str]:
         if entry in self._made:
