@@ -129,7 +129,7 @@ class Resolution(Section):
 
 
 class UNet(Section):
-    """The SR3 U-Net (reference page, 4.1)."""
+    """The U-Net of SR3 (Saharia et al. 2021)."""
 
     width: Count
     multipliers: tuple[Count, ...]

@@ -94,7 +94,7 @@ def test_batch_equals_single_images(name: str) -> None:
 
 
 def test_ancestral_on_all_steps_is_the_released_chain() -> None:
-    """Written out as the reference page describes the released buffers (4.3)."""
+    """Written out by the closed forms that fill the released buffers (Ho et al. 2020)."""
     T = 25
     s = schedule.linear(T, 1e-4, 0.2)
     alpha_bar, previous = s.alpha_bar[1:], s.alpha_bar[:-1]

@@ -119,7 +119,7 @@ def test_buffers_are_those_of_the_formulas(steps: int) -> None:
 def plain_chain(
     network: ConditionalUNet, condition: Tensor, tables: dict[str, Tensor], noise: torch.Generator
 ) -> list[Tensor]:
-    """All states of the released sampler, written out from the reference page, 4.3."""
+    """All states of the released sampler, written out by its buffers."""
     shape = (1, 3, *condition.shape[-2:])
     states = [torch.randn(shape, generator=noise)]
     for t in reversed(range(len(tables["betas"]))):

@@ -1,4 +1,4 @@
-"""The networks are the released ones: counts, keys and outputs of the reference page, chapter 9."""
+"""The networks are the released ones: counts, keys and outputs."""
 
 import math
 
@@ -89,7 +89,7 @@ def test_keys_of_the_released_tfsdiff() -> None:
 
 
 def fill(network: torch.nn.Module) -> None:
-    """Weights by the rule of chapter 9."""
+    """Weights by a fixed rule, the same for the released code."""
     for j, (key, tensor) in enumerate(sorted(network.state_dict().items())):
         values = 0.05 * torch.sin(0.1 * torch.arange(tensor.numel(), dtype=torch.float64) + j)
         values += float(tensor.ndim == 1 and key.endswith("weight"))

@@ -12,7 +12,7 @@ from tfsdiff.methods.normalisation import GroupNorm
 class NoiseEmbedding(nn.Module):
     """Sines and cosines of the continuous noise level, without the usual large factor.
 
-    The released SR3 and TFS-Diff feed g in (0, 1] as it is (reference page, quirk S1).
+    The released SR3 and TFS-Diff feed g in (0, 1] as it is.
     """
 
     def __init__(self, width: int) -> None:

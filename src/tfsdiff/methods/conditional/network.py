@@ -1,8 +1,8 @@
 """A U-Net that denoises an image beside a condition of the same size, with or without a gate.
 
 The U-Net is that of SR3 (Saharia et al. 2021, IEEE TPAMI), in the layout of the released code:
-state-dict keys are those below `denoise_fn.` of an SR3 or TFS-Diff checkpoint (reference page,
-4.1), so that such a checkpoint loads by dropping that prefix.
+state-dict keys are those below `denoise_fn.` of an SR3 or TFS-Diff checkpoint, so that such a
+checkpoint loads by dropping that prefix. F1 is an entry of docs/reproduction-notes.md.
 """
 
 from typing import Literal
@@ -111,7 +111,7 @@ class ConditionalUNet(UNet):
     """SR3 (no gate) and TFS-Diff (gate).
 
     The paper's TMFA gates the source stack and then concatenates the noisy image (`sources`); the
-    released TFS-Diff gates the concatenation, noisy image included (`all`; quirk F1).
+    released TFS-Diff gates the concatenation, noisy image included (`all`; F1).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Checkpoints in the layout of the released SR3 and TFS-Diff (reference page, chapters 4 and 5).
+"""Checkpoints in the layout of the released SR3 and TFS-Diff.
 
 A checkpoint is the state dict of the whole diffusion: the network below `denoise_fn.`, and twelve
 float32 buffers with one value for each of T noise levels. The architecture is read off keys and
