@@ -167,15 +167,7 @@ def run(
     settings = found.train.model_copy(update=changes | every)
     log, nowhere = Rounds(watch), Nowhere(Path(), "")
     denoiser = method.denoiser(found.initial_network(), found.recipe, backend)
-    objective = DenoisingObjective(
-        pairs,
-        method.scale,
-        denoiser.parametrisation,
-        denoiser.schedule,
-        method.settings.noise_loss,
-        method.image_loss(),
-        settings,
-    )
+    objective = DenoisingObjective.of(method, denoiser, pairs, settings)
 
     def evaluate(_: nn.Module) -> tuple[dict[str, float], Tensor]:
         return {"psnr": 0.0}, images

@@ -64,9 +64,13 @@ class Parametrisation:
         if self.kind == "x0":
             return output.clamp(-1, 1)
         if self.kind == "residual":
+            # The sources show most of the image: the network has to learn the rest alone, and its
+            # error is that of the estimate at every noise level.
             return (first_guess(condition, self.base) + output).clamp(-1, 1)
         signal, noise = coefficients(g, x_g)
         if self.kind == "eps":
+            # The network's error grows by sqrt(1 - g^2) / g, without bound near pure noise; there
+            # the clamp is what keeps a chain together.
             return ((x_g - noise * output) / signal).clamp(-1, 1)
         return (signal * x_g - noise * output).clamp(-1, 1)
 

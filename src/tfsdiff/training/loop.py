@@ -139,6 +139,7 @@ class _Loop:
     def __init__(self, training: Training, workers: Workers) -> None:
         self.training, self.settings, self.workers = training, training.settings, workers
         objective, network = training.objective, training.network
+        # The average first: a network that is compiled or shared cannot be copied.
         self.average = optim.Average(network, self.settings.ema_decay)
         self.groups = {group.prefix: _parameters(network, group) for group in objective.groups}
         self.optimiser = optim.make(self.groups.values(), self.settings)

@@ -9,7 +9,6 @@ from torch import Tensor
 import tiny
 from inputs import generators
 from tfsdiff.core.backend import CPU
-from tfsdiff.diffusion import schedule
 from tfsdiff.methods import build
 from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs
 from tfsdiff.methods.conditional.training import DenoisingObjective, fit
@@ -26,18 +25,9 @@ def pairs_of(method: ConditionalMethod, images: Tensor) -> ConditionalPairs:
     return ConditionalPairs(tuple("abcdef"), condition, images)
 
 
-def objective_of(
-    method: ConditionalMethod, images: Tensor, diffusion: Diffusion, train: Train
-) -> DenoisingObjective:
-    return DenoisingObjective(
-        pairs_of(method, images).for_network(2),
-        1,
-        method.parametrisation(diffusion),
-        schedule.make(diffusion),
-        method.settings.noise_loss,
-        method.image_loss(),
-        train,
-    )
+def objective_of(method: ConditionalMethod, images: Tensor, train: Train) -> DenoisingObjective:
+    pairs = pairs_of(method, images).for_network(2)
+    return DenoisingObjective.of(method, tiny.denoiser(method), pairs, train)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -76,7 +66,7 @@ def test_loss_is_the_sum_of_its_weighted_terms(
     unet: UNet, diffusion: Diffusion, train: Train, images: Tensor
 ) -> None:
     method = tiny.with_weights("tfsdiff", SETTINGS["tfsdiff"], unet, diffusion)
-    objective = objective_of(method, images, diffusion, train)
+    objective = objective_of(method, images, train)
     terms = objective.loss(tiny.denoiser(method), *objective.draw(torch.arange(6), generators(6)))
     expected = terms["noise"] + 1.0 * terms["psf_mse"] + 0.2 * terms["psf_ssim"]
     assert terms["loss"].item() == pytest.approx(expected.item())
@@ -88,7 +78,7 @@ def test_noise_loss_is_the_mean_square_or_magnitude(
     norm: str, power: int, unet: UNet, diffusion: Diffusion, train: Train, images: Tensor
 ) -> None:
     method = tiny.with_weights("sr3", tiny.SR3 | {"noise_loss": norm}, unet, diffusion)
-    objective = objective_of(method, images, diffusion, train)
+    objective = objective_of(method, images, train)
     condition, x_0, eps, g = objective.draw(torch.arange(6), generators(6))
     denoiser = tiny.denoiser(method)
     terms = objective.loss(denoiser, condition, x_0, eps, g)
@@ -104,7 +94,7 @@ def test_released_term_joins_the_objective_at_its_true_weight(
 ) -> None:
     settings = tiny.TFSDIFF | {"psf": "released", "psf_ssim": 1.0, "noise_loss": "l1"}
     method = tiny.with_weights("tfsdiff", settings, unet, diffusion)
-    objective = objective_of(method, images, diffusion, train)
+    objective = objective_of(method, images, train)
     terms = objective.loss(tiny.denoiser(method), *objective.draw(torch.arange(6), generators(6)))
     assert 0 < terms["psf_released"].item() < 0.5 / images.numel()
     assert terms["loss"].item() == pytest.approx((terms["noise"] + terms["psf_released"]).item())
@@ -116,7 +106,7 @@ def test_regression_learns_without_noise(
     """Its loss is the same whatever noise is drawn, and its images weigh alike."""
     settings = SETTINGS["tfsdiff"] | {"process": "regression", "prediction": "x0"}
     method = tiny.with_weights("tfsdiff", settings, unet, diffusion)
-    objective = objective_of(method, images, diffusion, train)
+    objective = objective_of(method, images, train)
     condition, x_0, eps, g = objective.draw(torch.arange(6), generators(6))
     first = objective.loss(tiny.denoiser(method), condition, x_0, eps, g)
     other = objective.loss(tiny.denoiser(method), condition, x_0, 2 * eps, g / 2)
@@ -125,9 +115,10 @@ def test_regression_learns_without_noise(
 
 
 def test_order_of_the_batch_does_not_change_an_example(
-    diffusion: Diffusion, train: Train, images: Tensor
+    unet: UNet, diffusion: Diffusion, train: Train, images: Tensor
 ) -> None:
-    objective = objective_of(build("sr3", tiny.SR3, 1), images, diffusion, train)
+    method = tiny.with_weights("sr3", tiny.SR3, unet, diffusion)
+    objective = objective_of(method, images, train)
     both = objective.draw(torch.tensor([1, 4]), generators(2))
     alone = objective.draw(torch.tensor([4]), generators(1, 1))
     assert all(torch.equal(x[1:], y) for x, y in zip(both, alone, strict=True))
@@ -141,12 +132,11 @@ def places() -> ConditionalPairs:
 
 
 def drawn(
-    pairs: ConditionalPairs, indices: list[int], train: Train, rng: torch.Generator, scale: int = 4
+    pairs: ConditionalPairs, indices: list[int], train: Train, rng: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Crops of condition and target."""
-    made, levels = build("sr3", tiny.SR3, scale), schedule.make(tiny.DIFFUSION)
-    parametrisation = made.parametrisation(tiny.DIFFUSION)
-    objective = DenoisingObjective(pairs, scale, parametrisation, levels, "l2", None, train)
+    method = tiny.with_weights("sr3", tiny.SR3, tiny.UNET, tiny.DIFFUSION)
+    objective = DenoisingObjective.of(method, tiny.denoiser(method), pairs, train)
     return objective.draw(torch.tensor(indices), [rng] * len(indices))[:2]
 
 

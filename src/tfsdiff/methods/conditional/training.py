@@ -48,16 +48,7 @@ def fit(
     seen, unseen = (method.pairs(x).for_network(network.multiple) for x in (train, validation))
     check_crop(recipe.train, network.multiple, tuple(seen.target.shape[-2:]))
     objective, exam = (
-        DenoisingObjective(
-            pairs,
-            method.scale,
-            denoiser.parametrisation,
-            denoiser.schedule,
-            method.settings.noise_loss,
-            method.image_loss(),
-            recipe.train,
-        )
-        for pairs in (seen, unseen)
+        DenoisingObjective.of(method, denoiser, pairs, recipe.train) for pairs in (seen, unseen)
     )
     trained = fit_network(
         method,
@@ -95,6 +86,21 @@ class DenoisingObjective(Objective):
     noise_loss: str
     image_loss: ImageLoss | None
     settings: Train
+
+    @classmethod
+    def of(
+        cls, method: ConditionalMethod, denoiser: Denoiser, pairs: ConditionalPairs, settings: Train
+    ) -> "DenoisingObjective":
+        """What `method` learns from `pairs`, which are in [-1, 1], by `denoiser`."""
+        return cls(
+            pairs,
+            method.scale,
+            denoiser.parametrisation,
+            denoiser.schedule,
+            method.settings.noise_loss,
+            method.image_loss(),
+            settings,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
