@@ -1,4 +1,4 @@
-"""Fuse some test groups by variants of each fuser: other slots, another order, choices of the released code.
+"""Fuse some test groups by variants of each fuser: other slots, another order, as released.
 
 The weights stay as they were learned; only settings change that matter at fusing. Reads: the split,
 high-resolution sources, ground truth, the fitted fusers. Writes: a table (Markdown and CSV).
