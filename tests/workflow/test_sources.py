@@ -47,6 +47,14 @@ def test_inert_modules_exist_and_have_a_reason(project):
     assert all(sources.INERT.values())
 
 
+def test_inference_depends_on_nothing_that_trains(project):
+    for folder in project.folders:
+        if not folder.startswith("train"):
+            paths = project.of(folder)
+            assert not [path for path in paths if path.parts[2] == "training"], folder
+            assert not [path for path in paths if path.name == "training.py"], folder
+
+
 def test_a_method_brings_no_other_method(project):
     for folder in project.folders:
         method = folder.partition("/")[2]

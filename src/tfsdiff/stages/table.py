@@ -7,7 +7,6 @@ differ in their ending.
 from collections import Counter
 from pathlib import Path
 
-from tfsdiff import methods
 from tfsdiff.common.files import write_text
 from tfsdiff.data.split import read_split
 from tfsdiff.evaluation.rows import Lists, table1_rows, table2_rows
@@ -30,6 +29,7 @@ class Params(Lists):
     ablated: dict[str, Named]
     data: Data
     imported: tuple[str, ...]
+    learned_fusers: tuple[str, ...]
     profile: str
     report: Report
     resolution: Resolution
@@ -65,9 +65,8 @@ def _blocks(params: Params, number: int) -> list[Block]:
 
 def _origins(params: Params) -> list[str]:
     """Where the weights of the fusers come from that learn."""
-    learned = [name for name in params.fusers if methods.is_learned(name, {})]
-    imported = [name for name in learned if name in params.imported]
-    here = [name for name in learned if name not in imported]
+    imported = [name for name in params.learned_fusers if name in params.imported]
+    here = [name for name in params.learned_fusers if name not in imported]
     return [
         f"{', '.join(map(method_label, names))}: {text}"
         for names, text in (

@@ -1,1 +1,0 @@
-../../../src/tfsdiff/core/tensors.py
