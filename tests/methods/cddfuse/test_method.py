@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from torch import Tensor
 
 import tiny
 from inputs import generators
 from tfsdiff.common.errors import InputError
+from tfsdiff.compose import compose
 from tfsdiff.core import seeding
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, luminance
@@ -21,7 +21,7 @@ from tfsdiff.methods.cddfuse.network import CDDFuse as Network
 from tfsdiff.methods.pairwise import stretched
 from tfsdiff.training.log import NullLog, Recipe
 
-CONF = Path(__file__).parents[3] / "workflow" / "conf" / "methods" / "cddfuse.yaml"
+CONF = Path(__file__).resolve().parents[3] / "workflow/conf"
 SETTINGS: dict[str, Any] = {
     "first": "anatomical",
     "swapped": False,
@@ -64,7 +64,7 @@ def luminances(batch: Batch) -> Tensor:
 
 
 def test_configuration_is_the_published_network() -> None:
-    values = yaml.safe_load(CONF.read_text())["cddfuse"]
+    values = compose(["profile=paper"], CONF)["methods"]["cddfuse"]
     made = build("cddfuse", values, None)
     with torch.device("meta"):
         network = made.new_network()

@@ -11,6 +11,7 @@ from torch import Tensor
 import tiny
 from inputs import generators, smooth_sources
 from tfsdiff.common.errors import InputError
+from tfsdiff.compose import compose
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, Pairs, luminance
 from tfsdiff.methods import build, load_method, save_method, take_weights, write_method
@@ -23,7 +24,7 @@ from tfsdiff.methods.ddfm.training import images_of
 from tfsdiff.methods.pairwise import slots
 from tfsdiff.training.log import NullLog, Recipe
 
-CONF = Path(__file__).parents[3] / "workflow" / "conf" / "methods" / "ddfm.yaml"
+CONF = Path(__file__).resolve().parents[3] / "workflow/conf"
 NETWORK = {
     "width": 8,
     "multipliers": [1, 2, 2],
@@ -77,7 +78,7 @@ def batch(count: int = 2, pixels: tuple[int, int] = (16, 16)) -> Batch:
 
 
 def test_configuration_is_the_published_prior() -> None:
-    values = yaml.safe_load(CONF.read_text())["ddfm"]
+    values = compose(["profile=paper"], CONF)["methods"]["ddfm"]
     made = network_without_weights(build("ddfm", values, None).settings.network)
     assert sum(p.numel() for p in made.parameters()) == 552_814_086
     assert len(made.state_dict()) == 566

@@ -9,6 +9,7 @@ from torch import Tensor
 import tiny
 from inputs import generators
 from tfsdiff.common.errors import InputError
+from tfsdiff.compose import compose
 from tfsdiff.core.backend import CPU
 from tfsdiff.methods import build, load_method, save_method
 from tfsdiff.methods.base import Examples
@@ -16,10 +17,9 @@ from tfsdiff.methods.checkpoints import COUNTER
 from tfsdiff.methods.tgfuse.method import OFFICIAL, TGFuse, architecture
 from tfsdiff.methods.tgfuse.network import Generator, reflected
 from tfsdiff.methods.tgfuse.training import Players, new_players
-from tfsdiff.params import read_yaml
 from tfsdiff.training.log import Recipe
 
-CONF = Path(__file__).resolve().parents[3] / "workflow/conf/methods/tgfuse.yaml"
+CONF = Path(__file__).resolve().parents[3] / "workflow/conf"
 TRAIN = tiny.TRAIN.model_dump(mode="json") | {
     "steps": 2,
     "validation_steps": 2,
@@ -65,7 +65,7 @@ def weighted(**changes: Any) -> TGFuse:
 
 
 def test_published_settings() -> None:
-    made = build("tgfuse", read_yaml(CONF)["tgfuse"], None)
+    made = build("tgfuse", compose(["profile=paper"], CONF)["methods"]["tgfuse"], None)
     assert (made.settings.multiple, made.settings.train.batch) == (128, 16)
     with torch.device("meta"):
         network = made.new_network()
