@@ -46,7 +46,7 @@ def test_loss_falls_on_one_batch(
     tmp_path: Path,
 ) -> None:
     train = train.model_copy(
-        update={"steps": 60, "learning_rate": 6e-3, "validation_steps": 20, "batch": 6}
+        update={"steps": 40, "learning_rate": 6e-3, "validation_steps": 5, "batch": 6}
     )
     method = build(name, SETTINGS[name] | {"process": process, "prediction": kind}, 1)
     stacked = method.condition_channels // 3
