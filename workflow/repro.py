@@ -10,6 +10,7 @@ interrupted goes on under the same conditions. Everywhere else, and on GPUs, DVC
 import fcntl
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -145,12 +146,13 @@ def _run(root: Path, *command: str, lock: int | None = None, shielded: bool = Fa
 
     Args:
         root: where it runs.
-        command: gets the signals of the terminal itself, and is waited for.
+        command: gets the signals of the terminal itself and a SIGTERM from here; is waited for.
         lock: file that it keeps open, should this process die before it.
         shielded: it does not get the signals.
     """
     kept = () if lock is None else (lock,)
     process = subprocess.Popen(command, cwd=root, pass_fds=kept, start_new_session=shielded)
+    signal.signal(signal.SIGTERM, lambda *_: None if shielded else process.terminate())
     interrupted = False
     while True:
         try:

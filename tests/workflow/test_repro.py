@@ -63,9 +63,6 @@ class Small:
         binaries = Path(sys.executable).parent
         path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
         self.environment = os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1"}
-        self.run("git", "init", "--quiet")
-        self.run("dvc", "init", "--quiet")
-        shutil.copy(ROOT / ".dvcignore", folder / ".dvcignore")
 
     def run(self, *command):
         return subprocess.run(
@@ -74,6 +71,10 @@ class Small:
         )  # fmt: skip
 
     def start(self):
+        if not (self.folder / ".git").exists():
+            self.run("git", "init", "--quiet")
+            self.run("dvc", "init", "--quiet")
+            shutil.copy(ROOT / ".dvcignore", self.folder / ".dvcignore")
         return subprocess.Popen(
             [sys.executable, "workflow/repro.py"], cwd=self.folder, env=self.environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
