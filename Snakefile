@@ -36,6 +36,7 @@ for stage in pipeline:
             stage.log,
         wildcard_constraints:
             **stage.constraints(),
+        priority: pipeline.waiting(stage)
         threads: pipeline.threads(stage)
         resources:
             gpu=pipeline.gpus(stage),

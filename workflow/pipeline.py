@@ -8,6 +8,7 @@ purpose. Imports neither DVC nor torch: a dry run stays fast.
 import itertools
 import re
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,24 @@ class Pipeline:
             path for entry in self._stages[name].inputs(wildcards) for path in self._expand(entry)
         ]
 
+    @cached_property
+    def _read(self) -> dict[str, set[str]]:
+        """Inputs of all cells of each stage."""
+        return {
+            stage.name: {path for cell in stage.cells() for path in self.inputs(stage.name)(cell)}
+            for stage in self
+        }
+
     def threads(self, stage: Stage) -> int:
         """Threads of a job: a process for each of its GPUs has `compute.threads`."""
         return self._values["compute"]["threads"] * max(stage.gpus, 1)
+
+    def waiting(self, stage: Stage) -> int:
+        """Stages in the longest chain that waits for a stage: what should run first."""
+        made = set(stage.all_outputs())
+        return max(
+            (1 + self.waiting(other) for other in self if made & self._read[other.name]), default=0
+        )
 
     def gpus(self, stage: Stage) -> int:
         """GPUs of a job."""

@@ -92,6 +92,14 @@ def test_parameters_read_are_parameters_tracked(module):
     assert set(section.annotation.model_fields) == roots
 
 
+def test_what_much_waits_for_runs_first(pipeline):
+    order = ["acquire", "prepare", "truth", "train", "sample", "evaluate", "table"]
+    waiting = [pipeline.waiting(pipeline[name]) for name in order]
+    assert waiting == sorted(waiting, reverse=True)
+    assert waiting[-1] == 0
+    assert pipeline.waiting(pipeline["cost"]) == 0
+
+
 def test_lists_are_short_enough_to_be_read(root):
     cells = sum(len(stage.cells()) for stage in Pipeline(root))
     assert cells <= 85
