@@ -101,8 +101,10 @@ def measured(root: Path, command: list[str]) -> tuple[float, list[tuple[float, f
         "PATH": path, "PYTHONPATH": str(root / "src"), "DVC_NO_ANALYTICS": "1",
     }  # fmt: skip
     began = time.time()
-    subprocess.run(command, cwd=root, env=environment, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     ended = time.time()
+    if done.returncode:
+        sys.exit(f"{done.stdout}{done.stderr}error: {' '.join(command)} failed")
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
     jobs = [tuple(map(float, line.split()[:2])) for line in lines if "tfsdiff.stages." in line]
     return began, jobs, ended
