@@ -1,7 +1,7 @@
 # make repro   set up and run the whole experiment of params.yaml (profile demo as committed)
 # make check   set up and run lint, import contracts and the fast tests: within a minute
 # make test    the same with all tests
-# make sources after a change of imports: note what code each stage depends on
+# make sources after a change of imports: update the links to the code that each stage depends on
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -36,7 +36,7 @@ ablations: $(STAMP)
 clean:
 	rm -rf $(VENV) .snakemake
 
-# torch comes first, by pip: what it brings (CPU or CUDA) is then kept by uv, which does the rest faster.
+# pip installs torch first, for CPU or CUDA as its index has it; uv keeps that build and installs the rest faster.
 $(STAMP): pyproject.toml requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 12) else f"Python 3.11 or 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
 	@git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { echo "DVC needs a git repository with a commit, as a clone is; in an unpacked archive: git init && git add . && git commit -m Start" >&2; exit 1; }

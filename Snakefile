@@ -1,4 +1,4 @@
-"""One rule a stage of dvc.yaml, which says everything about them; targets are here."""
+"""One rule for each stage of dvc.yaml, which defines them; only the targets are defined here."""
 
 import sys
 from pathlib import Path

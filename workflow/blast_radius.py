@@ -1,8 +1,8 @@
 """How many jobs an edit of a source file runs again: `python workflow/blast_radius.py FILE ...`.
 
-By the pipeline's own list of jobs, under params.yaml. *Inputs*: jobs that name the file, a folder
+Counted over the pipeline's jobs under params.yaml. *Inputs*: jobs that name the file, a folder
 of it, or a link to it. *Downstream*: these and all after them, an upper bound, as DVC stops where a
-job gives the bytes that it gave before. *Trainings*: those among the downstream ones.
+job's outputs are unchanged. *Trainings*: those among the downstream ones.
 """
 
 import argparse
@@ -28,7 +28,7 @@ class Job:
     Attributes:
         stage: its name.
         name: as DVC writes it, `train@sr3-4`.
-        inputs, outputs: paths; those of folders are the files in them, those of links their ends.
+        inputs, outputs: paths; a folder stands for the files in it, a link for its target.
     """
 
     stage: str

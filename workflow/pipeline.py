@@ -18,7 +18,7 @@ TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
 
 
 class Stage:
-    """One stage of dvc.yaml in the words of a Snakemake rule.
+    """One stage of dvc.yaml as a Snakemake rule.
 
     Attributes:
         name: the stage's name.
@@ -84,7 +84,7 @@ class Stage:
         return {key: _lookup(key, self._values) for key in keys}
 
     def inputs(self, wildcards: Any) -> list[str]:
-        """Inputs of one cell, before folders are replaced by what lies in them."""
+        """Inputs of one cell, before folders are replaced by their files."""
         return [path.format(**_as_dict(wildcards)) for path in self._inputs]
 
 
@@ -124,7 +124,7 @@ class Pipeline:
         return self._values["compute"]["threads"] * max(stage.gpus, 1)
 
     def waiting(self, stage: Stage) -> int:
-        """Stages in the longest chain that waits for a stage: what should run first."""
+        """Length of the longest chain of stages that depend on a stage: its priority."""
         made = set(stage.all_outputs())
         return max(
             (1 + self.waiting(other) for other in self if made & self._read[other.name]), default=0

@@ -1,10 +1,10 @@
-"""Run the pipeline: `dvc repro`, and before it all cores where nothing has been made yet.
+"""Run the pipeline by `dvc repro`; in a fresh clone Snakemake first computes it on all cores.
 
 DVC runs one stage after another. In a fresh clone Snakemake therefore makes everything first, on
-all cores; `dvc commit` records it, and `dvc repro` has the last word. Snakemake goes by the times
-of files, DVC by their contents. So DVC is told of what Snakemake made only where Snakemake made all
-of it, beginning with nothing, and no code and no parameter changed meanwhile. A run that was
-interrupted goes on under the same conditions. Everywhere else, and on GPUs, DVC decides alone.
+all cores; `dvc commit` records it, and `dvc repro` checks it. Snakemake compares the times of
+files, DVC their contents. The outputs are therefore recorded only if Snakemake made all of them,
+starting from none, while no code and no parameter changed. An interrupted run is continued under
+the same conditions. Everywhere else, and on GPUs, DVC alone decides what to run.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from pathlib import Path
 from pipeline import Pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
-STARTED = Path(".snakemake/repro.json")  # what a run that is not recorded yet began with
+STARTED = Path(".snakemake/repro.json")  # sources of a run that is not recorded yet
 LOCK = Path(".snakemake/repro.lock")
 CACHE = Path(".dvc/cache/files")
 LOGS = Path("results/logs")
@@ -33,7 +33,7 @@ SNAKEMAKE = (
 
 
 class Project:
-    """A folder with a pipeline: what it starts from, and what is there already."""
+    """A folder with a pipeline: its sources, and the outputs that exist already."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -63,7 +63,7 @@ class Project:
         return digest.hexdigest()
 
     def newest(self) -> int:
-        """When the last of them was changed, in nanoseconds of the epoch."""
+        """Time of the latest change to these files, in nanoseconds since the epoch."""
         return max(path.stat().st_mtime_ns for path in self._sources())
 
     def _sources(self) -> list[Path]:
@@ -85,7 +85,7 @@ class Project:
             return "unreadable"
 
     def start(self) -> str:
-        """Note what a run begins with; the digest of it."""
+        """Record the sources that a run starts from; returns their digest."""
         sources = self.sources()
         temporary = (self._root / STARTED).with_suffix(".partial")
         temporary.write_text(json.dumps({"sources": sources}), encoding="utf-8")
@@ -93,7 +93,7 @@ class Project:
         return sources
 
     def forget(self) -> None:
-        """Note that no run is to go on."""
+        """Remove the record, so that no run is continued."""
         (self._root / STARTED).unlink(missing_ok=True)
 
 
@@ -127,7 +127,7 @@ def _make(root: Path, project: Project, lock: int) -> int:
         project.forget()
         _say("code or parameters changed meanwhile, so nothing is recorded: dvc repro decides")
         return 0
-    # Stopped halfway it would leave outputs that nobody could vouch for.
+    # Interrupted, it would leave outputs of which DVC has recorded only some.
     code = _run(root, "dvc", "commit", "--force", "--quiet", shielded=True)
     project.forget()
     return code

@@ -2,9 +2,10 @@
 
 `workflow/code/STAGE` holds a link to every module that can change a result of the stage, and
 `workflow/code/STAGE/METHOD` those of a stage that runs one method a cell. DVC follows the links: an
-edit of a file changes the jobs that have a link to it, and no others. Modules are those that the
-stage can import, and where it takes methods from the registry by name, those that they can import;
-inference never sees what trainings alone import. Left out are modules on which no result depends.
+edit of a file changes the jobs that have a link to it, and no others. Linked are the modules that
+the stage can import and, where it takes methods from the registry by name, those that they can
+import; modules that only trainings import are linked for no other stage. Left out are modules on
+which no result depends.
 With `--check` nothing is written, and the exit code is 1 where links are not up to date.
 """
 
@@ -33,19 +34,19 @@ CODE = "workflow/code"
 INERT = {
     "tfsdiff": "the version",
     "tfsdiff.common.errors": "texts of errors",
-    "tfsdiff.common.files": "writes all or nothing, whatever is written",
+    "tfsdiff.common.files": "atomic writing, whatever is written",
     "tfsdiff.common.progress": "bars on a terminal",
-    "tfsdiff.common.signals": "ends a training early, which then goes on to the same bits",
+    "tfsdiff.common.signals": "interrupts a training, which then resumes to the same bits",
     "tfsdiff.methods": "which class a name stands for; the class is tracked",
     "tfsdiff.params": "types of parameters, whose values are tracked",
     "tfsdiff.stages.support.cli": "flags of a command that is tracked",
     "tfsdiff.stages.support.dvclive_log": "names and digits of curves",
     "tfsdiff.stages.support.torchrun": "starts processes, whose number is tracked",
-    "tfsdiff.training.log": "types, and a log that forgets",
+    "tfsdiff.training.log": "types, and a log that records nothing",
 }
 # Stages that take several methods from the registry: the lists that name them.
 LISTS = {"cost": ("enlargers", "fusers", "joint"), "variants": ("fusers",)}
-# What a module imports by name, out of the sight of an import graph.
+# Modules imported by name, which an import graph does not see.
 BY_NAME = {
     "tfsdiff.metrics.score": {entry.function.partition(":")[0] for entry in METRICS.values()},
 }
@@ -62,7 +63,7 @@ class Sources:
     def __init__(self, root: Path) -> None:
         self._root = root
         self.graph = grimp.build_graph(PACKAGE, cache_dir=None)
-        # With all methods, whatever profile params.yaml is composed of.
+        # All methods, whichever profile params.yaml was composed from.
         self._values = compose([], root / "workflow/conf")
         stages = yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
         self.folders = sorted({name for entry in stages.values() for name in self._named(entry)})
@@ -146,7 +147,7 @@ def write(root: Path, links: dict[Path, Path]) -> None:
 
 
 def found(root: Path) -> dict[Path, Path]:
-    """The links that there are; what is none points to itself."""
+    """The existing links; a regular file counts as a link to itself."""
     return {
         path.relative_to(root / CODE): path.resolve().relative_to(root)
         for path in (root / CODE).rglob("*")

@@ -2,7 +2,7 @@
 
 One frozen section a class, as in `params.yaml`; the hyper-parameters of a method are the `Settings`
 class in its own module. A stage loads only the sections that its entry in `dvc.yaml`
-tracks, so no parameter can change a result unseen.
+tracks, so no parameter can change a result untracked.
 """
 
 from pathlib import Path
@@ -41,8 +41,8 @@ class Compute(Section):
     device: Literal["cpu", "cuda"]
     threads: Count
     precision: Precision  # of convolutions and matrix products
-    compile: bool  # by torch.compile: pays on GPUs, in trainings longer than the minute it takes
-    deterministic: bool  # on GPUs: the same bits every time, by slower kernels
+    compile: bool  # by torch.compile: takes a minute, which pays on GPUs in longer trainings
+    deterministic: bool  # on GPUs: bit-identical results, by slower kernels
 
 
 class PhantomData(Section):
@@ -66,24 +66,24 @@ class DirectoryData(Section):
 
 
 class Transfer(Section):
-    """How files are asked for: politely, and stubbornly. Over one connection, one after another."""
+    """How files are requested: one after another over one connection, with retries."""
 
     requests_per_second: Annotated[float, Field(gt=0)]  # at most
-    timeout_seconds: Annotated[float, Field(gt=0)]  # to connect, and between two pieces of a body
-    file_seconds: Annotated[float, Field(gt=0)]  # for one attempt at a file; slower is given up
+    timeout_seconds: Annotated[float, Field(gt=0)]  # to connect, and between two chunks of a body
+    file_seconds: Annotated[float, Field(gt=0)]  # after which an attempt at a file is abandoned
     attempts: Count  # at a file, the first included
     first_wait_seconds: Annotated[float, Field(ge=0)]  # before the second attempt; then doubled
-    longest_wait_seconds: Annotated[float, Field(ge=0)]  # also of what Retry-After may ask for
-    largest_bytes: Count  # of a file; more is no slice
+    longest_wait_seconds: Annotated[float, Field(ge=0)]  # also the limit for Retry-After
+    largest_bytes: Count  # of a file; a slice is never larger
 
 
 class Checks(Section):
-    """What a group must be like to be taken."""
+    """Criteria that a group must meet to be accepted."""
 
     search_pixels: Count  # how far copies are shifted to look for better mutual information
     shift_pixels: Annotated[float, Field(ge=0)]  # displacement of the best copy: at most
     cut_share: Fraction  # of the extent of the uptake, on one line at its border: at most
-    content_share: Fraction  # of the image, that shows anything: at least
+    content_share: Fraction  # of the image above background level: at least
 
 
 class AtlasData(Section):
@@ -96,9 +96,9 @@ class AtlasData(Section):
     combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT (of any tracer); empty: all there are
     groups: Count | None  # how many are chosen, by the rule; null: all
     choose: Literal["rule", "list"]
-    guesses: bool  # also ask for series that nobody documented
-    patience: Count  # slices in a row that may be wanting before a series of unknown range is over
-    incomplete: Literal["refuse", "accept"]  # groups of what could be had, where files are missing
+    guesses: bool  # also request undocumented series
+    patience: Count  # consecutive missing slices that end a series of unknown range
+    incomplete: Literal["refuse", "accept"]  # where files are missing
     transfer: Transfer
     checks: Checks
 
@@ -190,7 +190,7 @@ class Sampling(Section):
 
 
 class Metrics(Section):
-    """What the metrics need from outside."""
+    """External data of the metrics."""
 
     lpips_backbone: str  # file of AlexNet features, or "torchvision": what torchvision downloads
 
@@ -207,7 +207,7 @@ class Report(Section):
 
 
 class Named(Section):
-    """What readers have to know of a variant."""
+    """The method that a variant changes, and its label."""
 
     method: Name
     label: str
@@ -241,7 +241,7 @@ class Uncertainty(Section):
     scales: tuple[Count, ...]
     samples: Annotated[int, Field(ge=2)]  # fusions a group
     groups: Count  # test groups drawn
-    evaluations: Count  # to draw one: as many as images need may leave fusions all alike
+    evaluations: Count  # to draw one; the number best for images may make all fusions alike
 
 
 COMPOSE = "compose it with `python -m tfsdiff.compose profile=demo`"
@@ -271,7 +271,7 @@ def validate(values: dict[str, Any], section: type[Params], origin: Path | str) 
 
 
 def read_yaml(path: Path, cure: str = COMPOSE) -> dict[str, Any]:
-    """Read a YAML mapping, with InputError where it cannot be had."""
+    """Read a YAML mapping; raises InputError if the file is unreadable or holds none."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Calibration of a predicted deviation: is the error as large as it says, where it says so?"""
+"""Calibration of a predicted deviation: how well it agrees with the actual error."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -55,7 +55,7 @@ def calibrate(
     order = deviation.argsort(axis=None, kind="stable")
     predicted, actual = deviation.flat[order], error.flat[order]
     parts = zip(np.array_split(predicted, bins), np.array_split(actual, bins), strict=True)
-    with np.errstate(divide="ignore", invalid="ignore"):  # without variance
+    with np.errstate(divide="ignore", invalid="ignore"):  # undefined without variance
         correlation = float(np.corrcoef(predicted, np.abs(actual))[0, 1])
     return Calibration(
         tuple(_bin(*part) for part in parts if len(part[0])),

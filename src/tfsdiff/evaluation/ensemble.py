@@ -9,7 +9,7 @@ from torch import Tensor
 from tfsdiff.common.errors import InputError
 from tfsdiff.data.images import Pixels, to_8bit
 
-GAIN = 4  # levels of the deviation's picture for one grey level of deviation
+GAIN = 4  # levels in the picture for each grey level of deviation
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Moments:
 
 
 def moments(draw: Callable[[int], Tensor], samples: int) -> Moments:
-    """Draw images and keep their moments alone (Welford's recurrence), never all of them.
+    """Draw images and accumulate their moments (Welford's recurrence), without storing all images.
 
     Args:
         draw: from the number of the sample, 0 and up, to images (B, 3, H, W) in [0, 1].

@@ -1,4 +1,4 @@
-"""What leaks from the training part of a split: how near its groups a held-out group is.
+"""Leakage from the training part of a split: how similar its groups are to held-out ones.
 
 The similarity of two groups is that of `tfsdiff.evaluation.similarity`.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:  # reading images takes PyTorch; who only looks at neighbours need not wait for it
+if TYPE_CHECKING:  # avoids the import of PyTorch, which neighbours do not need
     from tfsdiff.data.slices import Group
 
 PIXELS = 32  # side to which images are reduced before they are compared
@@ -52,7 +52,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Summary:
-    """What leaks into one part.
+    """Leakage into one part.
 
     Attributes:
         groups: how many there are.

@@ -34,9 +34,9 @@ class Counts:
 
 
 def clock(device: torch.device) -> float:
-    """Seconds on a clock, when the device has done all that it was told.
+    """Seconds on a clock, read when the device has finished all submitted work.
 
-    One thread of a CPU is timed by the processor's time, which other work disturbs less.
+    A single CPU thread is timed by its processor time, which other load disturbs less.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -46,7 +46,7 @@ def clock(device: torch.device) -> float:
 
 
 def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Shortest of some calls, each until the device has done it."""
+    """Time of the fastest of `repeats` calls, each measured until the device has finished."""
     times = []
     for _ in range(repeats):
         start = clock(device)
@@ -56,7 +56,7 @@ def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> f
 
 
 def forget_peak(device: torch.device) -> None:
-    """Let `peak_memory` begin anew; on a CPU Linux alone can do so."""
+    """Reset `peak_memory`; on a CPU only Linux can do so."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -68,7 +68,7 @@ def peak_memory(device: torch.device) -> int:
     """Largest memory so far in bytes: of all tensors on a GPU, of the whole process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    # Not that of `getrusage` where there is another: it begins with what the parent process had.
+    # Preferred to `getrusage`, whose maximum starts at the memory of the parent process.
     with contextlib.suppress(OSError):
         if found := re.search(r"VmHWM:\s*(\d+) kB", _STATUS.read_text(encoding="ascii")):
             return int(found[1]) * KIB
@@ -76,7 +76,7 @@ def peak_memory(device: torch.device) -> int:
 
 
 def count(call: Callable[[], object]) -> Counts:
-    """Count parameters and operations of the networks in `call`, which takes longer for it.
+    """Count parameters and operations of the networks in `call`, which slows it down.
 
     Networks that went through `torch.compile` are not seen.
     """

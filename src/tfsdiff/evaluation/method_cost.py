@@ -1,4 +1,4 @@
-"""Measuring what a method costs, each one in processes of its own."""
+"""Measuring the cost of methods, each in separate processes."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -35,7 +35,7 @@ class Task:
         images: image folder that it takes its sources from.
         group: the group in it.
         enlarges: whether it enlarges the sources one by one, or fuses them.
-        compute: where it does so.
+        compute: device, threads and precision.
         repeats: calls that are timed.
         seed: of the noise.
     """
@@ -51,13 +51,13 @@ class Task:
 
 
 def measured(task: Task) -> Costs:
-    """Measure a method: what it counts first, as that call compiles what is kept on disk."""
+    """Measure a method; counting comes first, as that call fills the compilation caches on disk."""
     counts, (seconds, memory) = alone(counted, task), alone(spent, task)
     return Costs(counts.parameters, counts.operations or None, seconds, memory or None)
 
 
 def alone(function: Callable[[Task], Found], task: Task) -> Found:
-    """Call it in a fresh process, whose memory has nothing of other methods in it.
+    """Call `function` in a fresh process, whose memory holds nothing of other methods.
 
     Raises:
         InputError: the process was killed.
@@ -79,7 +79,7 @@ def counted(task: Task) -> Counts:
     counts = measure.count(_call(task, method))
     if counts.parameters:
         return counts
-    # What has learned without a network has learned what it stores.
+    # A method that learns without a network, such as a dictionary: what it stores.
     return replace(counts, parameters=sum(x.numel() for x in method.state()[0].values()))
 
 

@@ -18,7 +18,7 @@ Scale = Annotated[int, Field(gt=FULL_RESOLUTION)]
 
 
 class Roles(Section):
-    """The methods, by the part they play."""
+    """The methods, by their role."""
 
     enlargers: tuple[str, ...]
     fusers: tuple[str, ...]
@@ -97,7 +97,7 @@ def table1_rows(
     """Rows of Table 1 at one scale: those that are ranked, and the controls.
 
     Ranked are the joint methods, then every fuser behind every enlarger. Controls are the fusers at
-    full resolution, then what a method of the list `controls` has a part in.
+    full resolution, then the cascades that contain a method of the list `controls`.
     """
     cascades = _cascades(roles, scale)
     others = [row for row in cascades if {row.method, row.enlarger} & set(controls)]

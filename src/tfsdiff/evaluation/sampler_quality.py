@@ -46,7 +46,7 @@ def write_points(path: Path, points: Sequence[Point]) -> None:
 def fewest(points: Sequence[Point], full: Point) -> dict[str, Point | None]:
     """The fewest evaluations at which each sampler's PSNR is no more than 0.1 dB below `full`'s.
 
-    None for a sampler that never comes so near.
+    None for a sampler that never comes so close.
     """
     found: dict[str, Point | None] = {point.sampler: None for point in points}
     for point in sorted(points, key=lambda one: one.evaluations):

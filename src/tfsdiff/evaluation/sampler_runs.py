@@ -1,4 +1,4 @@
-"""Fusing the same groups by every sampler, at rising numbers of evaluations."""
+"""Fusing the same groups by every sampler, at increasing numbers of evaluations."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from tfsdiff.params import Sampling
 
 @dataclass(frozen=True)
 class Scene:
-    """The groups fused, and what the fusions are held against.
+    """The groups fused, and the references that the fusions are scored against.
 
     Attributes:
         low: low-resolution sources in batches, as the network gets them.
@@ -49,7 +49,7 @@ def run(
     scene: Scene,
     seed: int,
 ) -> tuple[list[Point], list[float]]:
-    """Fuse by each sampler and number of evaluations that is wanted.
+    """Fuse by each of the `wanted` samplers and numbers of evaluations.
 
     Args:
         method: a joint diffusion method.
@@ -62,7 +62,7 @@ def run(
         The scores of each, and its seconds an image.
     """
     points, seconds = [], []
-    # The first drawing chooses kernels and takes memory: not to be timed.
+    # A warm-up, not timed: the first call selects kernels and allocates memory.
     _fuse(_sampled(method, sampling, sampling.sampler, 1), scene.low, seed)
     for sampler, evaluations in wanted:
         sampled = _sampled(method, sampling, sampler, evaluations)

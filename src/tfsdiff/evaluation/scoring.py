@@ -33,7 +33,7 @@ Map = Callable[[Callable[[Group], list[Scores]], Sequence[Group]], Iterator[list
 
 @dataclass(frozen=True)
 class Images:
-    """What is scored, and what it is held against.
+    """The images scored, and their references.
 
     Attributes:
         rows: whose images are scored.
@@ -113,8 +113,8 @@ def _mapping(workers: int) -> Iterator[Map]:
 def _context() -> BaseContext:
     """How workers start: on Linux as copies of this process, which need not import PyTorch again.
 
-    That is safe as in PyTorch's own data loader: a copy computes with one thread, and so never
-    waits for threads that it has no copy of.
+    That is as safe as in PyTorch's own data loader: a worker computes with one thread, and so never
+    waits for threads that were not copied with the process.
     """
     return get_context("fork" if sys.platform == "linux" else "spawn")
 

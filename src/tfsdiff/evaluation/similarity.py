@@ -1,4 +1,4 @@
-"""How alike groups are.
+"""Similarity of groups.
 
 Similarity of two images: Pearson's correlation of their pixels, in all three colours, after
 reduction to 32 x 32. That leaves the anatomy and takes away noise and the finest folds, in which
@@ -9,8 +9,8 @@ saturates).
 Similarity of two groups: the mean over the modalities that both have. An image without contrast has
 no correlation and counts as if it were not there. Where only one is shared, that one decides;
 groups that share none are not comparable. All heads fill the same place in the same frame, so
-slices of strangers correlate as well: a similarity tells something beside that under another split,
-not by itself.
+slices of different patients correlate as well: a similarity is informative in comparison with that
+under another split, not by itself.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What DVCLive kept of a training: its values by their steps."""
+"""The curves of a training as DVCLive stored them: values by step."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from tfsdiff.common.errors import InputError
 
 
 def read_curve(folder: Path, name: str) -> pd.Series:
-    """Read the values of a training by their steps.
+    """Read one curve of a training: values by step.
 
     Args:
         folder: of DVCLive.
         name: of the table, e.g. "validation/psnr".
 
     Raises:
-        InputError: the training has left no such table.
+        InputError: the training wrote no such table.
     """
     try:
         table = folder / "plots" / "metrics" / f"{name}.tsv"

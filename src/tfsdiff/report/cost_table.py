@@ -7,7 +7,7 @@ from tfsdiff.evaluation.cost import Costs
 from tfsdiff.report.render import EMPTY, Cell, Document, Grid, Rule, to_csv
 
 HEADS = ("Method", "Parameters", "Operations", "Seconds", "Peak memory")
-MEMBERS = "Members of the cascades"
+COMPONENTS = "Members of the cascades"
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 PARAMETERS = "Parameters: what was learned, the weights of networks or a dictionary."
 OPERATIONS = (
@@ -31,7 +31,7 @@ CASCADES = (
 
 
 def notes(device: str, threads: int, repeats: int) -> tuple[str, ...]:
-    """Say what the numbers mean that were measured on a device with so many threads."""
+    """Explain the numbers measured on `device` with `threads` threads."""
     single = device == "cpu" and threads == 1
     seconds = SECONDS["processor" if single else "clock"].format(repeats=repeats)
     return PARAMETERS, OPERATIONS, seconds, MEMORY[device], CASCADES
@@ -40,27 +40,27 @@ def notes(device: str, threads: int, repeats: int) -> tuple[str, ...]:
 def document(
     caption: str,
     methods: Mapping[str, Costs],
-    members: Mapping[str, Costs],
+    components: Mapping[str, Costs],
     remarks: Sequence[str],
 ) -> Document:
-    """Lay out the costs of methods, and below them of what the cascades among them consist of.
+    """Lay out the costs of methods, and below them those of the components of cascades.
 
     Args:
         caption: what was measured, and where.
         methods: by their names for readers.
-        members: likewise.
+        components: likewise, of the cascades.
         remarks: what the numbers mean.
     """
     rows = [
         *(_line(name, cost) for name, cost in methods.items()),
-        Rule(MEMBERS),
-        *(_line(name, cost) for name, cost in members.items()),
+        Rule(COMPONENTS),
+        *(_line(name, cost) for name, cost in components.items()),
     ]
     return Document(caption, (Grid(HEADS, tuple(rows)),), remarks=tuple(remarks))
 
 
 def to_numbers(costs: Mapping[str, Costs], timings: bool) -> str:
-    """Write as CSV what is the same in every run and, where wanted, `timings`, which are not.
+    """Write as CSV what every run reproduces and, where wanted, `timings`, which vary.
 
     Args:
         costs: by name of the row.
@@ -96,7 +96,7 @@ def quantity(value: int, unit: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Three digits of seconds, or of milliseconds below one; less than one is not told apart."""
+    """Three digits of seconds, or of milliseconds below one second; below 1 ms only that."""
     if seconds < 1e-3:
         return "under 1 ms"
     value, unit = (seconds, "s") if seconds >= 0.9995 else (1e3 * seconds, "ms")

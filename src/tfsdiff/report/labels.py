@@ -1,4 +1,4 @@
-"""Names for readers: of methods, and of the rows that they make."""
+"""Labels of methods, and of the rows that they make."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What leaks between the parts of a split: a table of its parts, and a list of all groups."""
+"""Leakage between the parts of a split: a table of its parts, and a list of all groups."""
 
 from collections.abc import Iterable
 

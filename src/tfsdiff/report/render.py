@@ -1,4 +1,4 @@
-"""How tables look: one description of a table, written as Markdown, as LaTeX or as CSV."""
+"""Rendering of tables: one description, written as Markdown, LaTeX or CSV."""
 
 import csv
 import io
@@ -40,7 +40,7 @@ _LATEX_CHARACTERS = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place of a table.
+    """One cell of a table.
 
     Attributes:
         text: plain text; empty for nothing.

@@ -1,4 +1,4 @@
-"""What a choice in a fuser's settings changes, with the same weights."""
+"""The effect of settings of a fuser, with the same weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -50,15 +50,15 @@ def cost(
     timings: Path,
     out: Path,
 ) -> None:
-    """Write what is the same in every run to `out`, and all of it to `timings`."""
+    """Write the reproducible columns to `out`, and all columns to `timings`."""
     groups = select(sources, split, "test")
     group = groups[len(groups) // 2]
     tasks = list(_tasks(params, scale, models, low, sources, group))
     found = {task.row: measured(task) for task in progress(tasks, "cost")}
     methods = _methods(params, scale, found)
-    members = {name: found[name] for name in params.enlargers}
-    members |= {row.name: found[row.name] for row in full_rows(params)}
-    numbers = {row.name: one for row, one in methods.items()} | members
+    components = {name: found[name] for name in params.enlargers}
+    components |= {row.name: found[row.name] for row in full_rows(params)}
+    numbers = {row.name: one for row, one in methods.items()} | components
     write_text(out, to_numbers(numbers, timings=False))
     write_text(timings.with_suffix(".csv"), to_numbers(numbers, timings=True))
     labels = {name: f"{method_label(name)}, three sources" for name in params.enlargers}
@@ -66,14 +66,14 @@ def cost(
     text = document(
         _caption(params, scale, *load_batch(sources, [group]).sources.shape[-2:]),
         {row_label(row): one for row, one in methods.items()},
-        {labels[name]: one for name, one in members.items()},
+        {labels[name]: one for name, one in components.items()},
         notes(params.compute.device, params.compute.threads, params.cost.repeats),
     )
     write_text(timings, to_markdown(text))
 
 
 def _methods(params: Params, scale: int, found: Mapping[str, Costs]) -> dict[Row, Costs]:
-    """Costs of the rows of Table 1, from those of the methods that they are made of."""
+    """Costs of the rows of Table 1, computed from those of their methods."""
     alone = {row.method: found[row.name] for row in full_rows(params)}
     rows, _ = table1_rows(scale, params, controls=())
     return {
@@ -85,7 +85,7 @@ def _methods(params: Params, scale: int, found: Mapping[str, Costs]) -> dict[Row
 def _tasks(
     params: Params, scale: int, models: Path, low: Path, sources: Path, group: Group
 ) -> Iterator[Task]:
-    """One for each method that a row of Table 1 is made of."""
+    """One task for each method of which a row of Table 1 consists."""
     sampling = params.sampling.model_copy(update={"batch": 1})
 
     def load(name: str, folder: str, scale: int | None = None) -> Callable[..., Method]:

@@ -44,7 +44,7 @@ def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
     losses = {
         method_label(name): {table: read_curve(live / name, table) for table in LOSSES}
         for name in params.learned_fusers
-        if name not in params.imported  # else there was no training
+        if name not in params.imported  # imported weights have no curve
     }
     draw_losses(losses, fusers)
 

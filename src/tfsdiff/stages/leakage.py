@@ -1,7 +1,7 @@
 """Report what leaks between the parts of both splits: the nearest neighbours in training.
 
 Reads: the raw slices and the splits by both rules. Writes: every held-out group with its neighbour
-(CSV), a summary (Markdown) and a picture (PNG), which differ in their ending.
+(CSV), a summary (Markdown) and a figure (PNG), which differ in their suffix.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Score every sampler at rising numbers of evaluations: how few are as good as the full chain?
+"""Score every sampler at increasing numbers of evaluations, against the full ancestral chain.
 
 Reads: the split, low-resolution sources, the fitted joint method, sources and truth. Writes: mean
 scores (CSV) and their figure. Seconds an image go to `timings`, which no tool tracks: the same
-parameters must give the same bytes. A line on stderr says which evaluations suffice.
+parameters must give the same bytes. A line on stderr says how many evaluations suffice.
 """
 
 import sys

@@ -27,13 +27,13 @@ class Params(Section):
 
 def sample(params: Params, *, split: Path, low: Path, model: Path, out: Path) -> None:
     """Write what `model` draws for the test groups in the image folder `low`."""
-    member = methods.load_method(model, backend.make(params.compute), params.sampling)
+    method = methods.load_method(model, backend.make(params.compute), params.sampling)
     groups = select(low, split, "test")
 
     def drawn() -> Iterator[tuple[str, Tensor]]:
         for batch in progress(list(batches(low, groups, params.sampling.batch)), out.name):
             noise = [seeding.generator(params.seed, "sample", name) for name in batch.groups]
-            yield from zip(batch.groups, member.fuse(batch, noise), strict=True)
+            yield from zip(batch.groups, method.fuse(batch, noise), strict=True)
 
     write_fused(out, drawn())
 

@@ -1,7 +1,7 @@
 """Render Table 1 (all methods) or Table 2 (ablations) as Markdown, CSV and LaTeX.
 
 Reads: the scores of the rows that the parameters name, and the split. Writes: three files that
-differ in their ending.
+differ in their suffix.
 """
 
 from collections import Counter
@@ -64,7 +64,7 @@ def _blocks(params: Params, number: int) -> list[Block]:
 
 
 def _origins(params: Params) -> list[str]:
-    """Where the weights of the fusers come from that learn."""
+    """Origin of the weights of the fusers that learn."""
     imported = [name for name in params.learned_fusers if name in params.imported]
     here = [name for name in params.learned_fusers if name not in imported]
     return [

@@ -1,4 +1,4 @@
-"""Draw several fusions of each group: their mean, their deviation, and whether it can be believed.
+"""Draw several fusions of each group: their mean, their deviation, and its calibration.
 
 Reads: the split, low-resolution sources, the fitted joint method, truth. Writes: a folder with
 GROUP.png (mean) and GROUP-deviation.png (`evaluation.ensemble.picture`) a group, the calibration

@@ -57,7 +57,8 @@ class ReleasedPSF:
 
     DSSIM, clamp(1 - SSIM, 0, 1) / 2 with reflected borders, of the clean image and the predicted
     *noise*, both taken as images of dynamic range 1, divided by the number of elements of the
-    batch: a weight of 3.2e-7 at batch 16 and 256 pixels. For the record; it teaches nothing.
+    batch: a weight of 3.2e-7 at batch 16 and 256 pixels. Implemented for
+    comparison; its weight is negligible.
 
     Attributes:
         weight: of the term.

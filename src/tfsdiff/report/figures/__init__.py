@@ -1,1 +1,1 @@
-"""Figures as PNG files that are the same bytes every time."""
+"""Figures as PNG files, reproducible byte for byte."""

@@ -1,4 +1,4 @@
-"""Whether a predicted deviation can be believed: its calibration, and maps of one group."""
+"""The calibration of a predicted deviation, and maps of one group."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -20,12 +20,12 @@ CHARACTER_PIXELS = 11.5  # mean width of a character in that font
 
 @contextlib.contextmanager
 def canvas(path: Path, width: int, height: int) -> Iterator[Figure]:
-    """A figure of so many pixels, saved to `path`; the user's matplotlibrc has no say."""
+    """A figure of so many pixels, saved to `path`; the user's matplotlibrc is ignored."""
     with matplotlib.style.context(["default", STYLE], after_reset=True):
         figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
         yield figure
         with replacing(path) as temporary:
-            # The version of matplotlib must not enter the file.
+            # By default the file names the version of matplotlib.
             figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
@@ -34,7 +34,7 @@ def name_line(figure: Figure, name: str, left: float, bottom: float, side: int) 
 
     Args:
         figure: to write on.
-        name: is broken where it is too long.
+        name: broken into two lines where it is too long.
         left: edge of the margin, in pixels.
         bottom: of the line, in pixels.
         side: of the pictures.

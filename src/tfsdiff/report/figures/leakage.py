@@ -1,4 +1,4 @@
-"""What leaks, in a picture: how like their neighbours in training test groups are, and examples."""
+"""A figure of leakage: similarity of test groups to their nearest in training, and examples."""
 
 import math
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from tfsdiff.report.figures.canvas import (
 )
 from tfsdiff.report.leakage_table import LABELS
 
-COLOURS = ("#d55e00", "#0072b2", "#009e73")  # that the colour-blind can tell
+COLOURS = ("#d55e00", "#0072b2", "#009e73")  # distinguishable by the colour-blind
 PLOT_PIXELS = 740  # at the left
 CELL_PIXELS = 256
 TITLE_PIXELS = 34  # above a line of pictures

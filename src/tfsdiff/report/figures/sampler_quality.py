@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator
 from tfsdiff.evaluation.sampler_quality import TOLERANCE_DB, Point
 from tfsdiff.report.figures.canvas import canvas
 
-SAMPLERS = {  # name for readers, colour that the colour-blind can tell, marker
+SAMPLERS = {  # label, colour distinguishable by the colour-blind, marker
     "ancestral": ("ancestral (DDPM)", "#0072b2", "o"),
     "ddim": ("DDIM", "#d55e00", "s"),
     "dpmpp": ("DPM-Solver++ (2M)", "#009e73", "^"),

@@ -1,4 +1,4 @@
-"""Which test groups a figure shows, or a costly stage looks at."""
+"""Choice of the test groups that a figure shows or a costly stage computes."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,6 @@ def spread(groups: Sequence[Group], count: int) -> list[Group]:
     chosen = []
     for position, same in enumerate(order.values()):
         quota = min(len(range(position, count, len(order))), len(same))
-        # Not the first and last slice: they show least of the brain.
+        # The first and last slices are avoided, as they show least of the brain.
         chosen += [same[(place + 1) * len(same) // (quota + 1)] for place in range(quota)]
     return chosen

@@ -1,4 +1,4 @@
-"""From the signature of a stage function to its command line; user errors end with code 1."""
+"""The command line of a stage, derived from its signature; user errors exit with code 1."""
 
 import argparse
 import inspect

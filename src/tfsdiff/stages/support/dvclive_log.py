@@ -1,6 +1,7 @@
 """The log of a training in DVCLive's files, as `dvc exp show` and `dvc plots` read them.
 
-Same parameters, same bytes: how fast a training was goes to a file of its own, which no stage owns.
+The same parameters give the same bytes, so the speed of a training goes to a separate file, which
+is no stage's output.
 """
 
 import json
@@ -24,7 +25,7 @@ class LiveLog:
     """
 
     def __init__(self, folder: Path, speeds: Path) -> None:
-        # Takes a second: no other stage should wait for it.
+        # Imported here, as it takes a second that other stages should not wait for.
         from dvclive import Live
         from scmrepo.exceptions import SCMError
 

@@ -16,7 +16,7 @@ from tfsdiff.stages.support.image_folders import write_fused
 
 
 class Params(Protocol):
-    """What says which sources there are, and seeds the noise."""
+    """The parameters that name the sources and seed the noise."""
 
     enlargers: tuple[str, ...]
     scales: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Methods as stages get them: settings of a variant, and what is loaded or built from them."""
+"""Settings of a method or a variant, and the method loaded or built from them."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Starting a stage in several processes, by torchrun, without a word of it in dvc.yaml."""
+"""Starting a stage in several processes by torchrun, so that dvc.yaml need not mention it."""
 
 import os
 import sys
@@ -7,9 +7,9 @@ from tfsdiff.training.parallel import launched
 
 
 def relaunch(processes: int) -> None:
-    """Replace this process by `torchrun` with so many processes of the same command line.
+    """Replace this process by `torchrun` with `processes` processes of the same command line.
 
-    Nothing happens for one process, nor within a process of `torchrun`, whoever started it.
+    Does nothing for one process, or within a process that `torchrun` started.
     """
     if processes == 1 or "TORCHELASTIC_RUN_ID" in os.environ or launched() > 1:
         return

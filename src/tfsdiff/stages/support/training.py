@@ -20,7 +20,7 @@ from tfsdiff.training.log import NullLog, Recipe
 
 
 class NetworkParams(Section):
-    """What the training of a network may see, beside the settings of its method."""
+    """Parameters of the training of a network, beside the settings of its method."""
 
     compute: Compute
     diffusion: Diffusion
@@ -41,7 +41,7 @@ class Examined:
 
 @dataclass(frozen=True)
 class Written:
-    """Where a training writes: folders, but for the file of speeds."""
+    """Where a training writes: `speeds` is a file, the others are folders."""
 
     checkpoints: Path
     speeds: Path
@@ -57,7 +57,7 @@ def fit_network(
     read: Examined,
     written: Written,
 ) -> None:
-    """Fit the network `name` at one scale; under torchrun, where several processes share it."""
+    """Fit the network `name` at one scale, under torchrun if several processes share the batch."""
 
     def examples(part: Part) -> Examples:
         groups = select(read.high, read.split, part)
@@ -81,7 +81,7 @@ def fit_and_save(
 ) -> None:
     """Fit `method` on the training subset, or take its imported `weights`, and write it.
 
-    Of the processes of torchrun the first alone writes. The checkpoints are deleted.
+    Of the processes of torchrun only the first writes. The checkpoints are deleted.
     """
     first = os.environ.get("RANK", "0") == "0"
     log_of = LiveLog(written.live, written.speeds) if first else contextlib.nullcontext(NullLog())
@@ -96,5 +96,5 @@ def fit_and_save(
             log.size(sum(tensor.numel() for tensor in method.state()[0].values()))
     if first:
         methods.save_method(written.out, name, method)
-        # What is finished must not be resumed: the code may be another next time.
+        # A finished training must not be resumed: the code may have changed by the next run.
         shutil.rmtree(written.checkpoints, ignore_errors=True)
