@@ -98,7 +98,7 @@ class AtlasData(Section):
     choose: Literal["rule", "list"]
     guesses: bool  # also request undocumented series
     patience: Count  # consecutive missing slices that end a series of unknown range
-    incomplete: Literal["refuse", "accept"]  # where files are missing
+    incomplete: Literal["refuse", "accept"]  # what to do where files are missing
     transfer: Transfer
     checks: Checks
 

@@ -53,12 +53,12 @@ def read_directory(settings: DirectoryData) -> list[Item]:
 
 
 def _groups(folder: Path, problems: list[str]) -> Iterable[tuple[int, Group]]:
-    # Yields the rows that can be understood, and notes what is wrong with the others.
+    # Yields the valid rows, and collects what is wrong with the others.
     lines: dict[str, int] = {}
     for line, row in progress(read_rows(folder), "reading groups"):
         try:
             group = parse_group(row)
-            first = lines.setdefault(group.group.lower(), line)  # some disks do not tell A from a
+            first = lines.setdefault(group.group.lower(), line)  # some file systems ignore case
             if first != line:
                 raise ValueError(f"group '{group.group}' is also on line {first}")
         except ValueError as error:

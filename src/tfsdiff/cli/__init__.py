@@ -18,8 +18,8 @@ COMMANDS = {"fuse": fuse, "score": score, "import-weights": import_weights, "atl
 class Command(argparse.ArgumentParser):
     """Parser of one command, whose help ends with what `tail` returns.
 
-    `tail` is called when the help is asked for: it lists the methods, and to import all of them,
-    with numba, takes long.
+    `tail` is called only when help is requested: it lists the methods, and importing all of them,
+    with numba, is slow.
     """
 
     def __init__(self, *, tail: Callable[[], str], **options: Any) -> None:

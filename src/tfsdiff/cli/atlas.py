@@ -1,4 +1,4 @@
-"""`tfsdiff atlas`: fetch the slices of the atlas into the cache, or say what it holds."""
+"""`tfsdiff atlas`: fetch the slices of the atlas into the cache, or list its contents."""
 
 import argparse
 import sys
@@ -12,7 +12,7 @@ SUMMARY = "Download the slices of the Whole Brain Atlas into the cache, or say w
 
 
 class Params(Section):
-    """What the command reads of the parameters."""
+    """The parameters that the command reads."""
 
     data: Data
 
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fetch or look, and say what there is and what is missing."""
+    """Fetch, or only inspect the cache, and report what is there and what is missing."""
     settings = params.load(arguments.params, Params).data
     if not isinstance(settings, AtlasData):
         raise InputError(

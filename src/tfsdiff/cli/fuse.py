@@ -164,8 +164,8 @@ def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
 
 
 def _blame_images(name: str, function: Callable[[], Tensor]) -> Tensor:
-    # Methods raise a ValueError for images that they cannot take, too small for a filter, say. Here
-    # these are the user's images, not a mistake in the program.
+    # Methods raise a ValueError for images that they cannot process, for example too small for a
+    # filter. Here these are the user's images, not an error in the program.
     try:
         return function()
     except ValueError as error:

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Read, check, write, and say what it was."""
+    """Read, check, write, and print a summary."""
     method, out = arguments.method, arguments.out
     kind = find("method", method, imports)
     if arguments.scale is not None and not resizes(kind):
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
     if out.exists():
         raise InputError(f"{out}: exists; name a new folder with --out")
     found = kind.import_released(arguments.checkpoint, arguments.groups)
-    # Only the method knows its network: where groups play a part, they are kept with the weights.
+    # Only the method knows its network: groups that matter are stored with the weights.
     if arguments.groups is not None and not _names("groups", found.settings | found.values):
         raise InputError(f"--groups: {method} has no groups to choose; leave out --groups")
     _write(out, method, methods.build(method, found.settings, arguments.scale), found)

@@ -1,6 +1,6 @@
 """Methods built from the options of a command instead of params.yaml.
 
-What a method can do is declared by its class. Nothing here names a method: a new one needs no edit.
+The class of a method declares what it can do. No method is named here, so a new one needs no edit.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ def imports(kind: Kind) -> bool:
 
 
 def names(fits: Callable[[Kind], bool]) -> list[str]:
-    """Names of the methods that fit. Imports all methods, which takes long."""
+    """Names of the methods that fit. Imports all methods, which is slow."""
     return [name for name in methods.METHODS if fits(methods.method_class(name))]
 
 
@@ -109,9 +109,9 @@ def _make(
 def _load(
     name: str, folder: Path, scale: int | None, device: str, changes: dict[str, Any]
 ) -> Method:
-    # A fuser that works at one size has settings of fusing (order, slots, stretching), which may
-    # change, beside those of its network and training: another network is refused by `restore`, and
-    # those of the training have no effect any more.
+    # A fuser without enlargement has settings of fusion (order, slots, stretching), which may
+    # change, beside those of its network and training: `restore` refuses another network, and
+    # settings of the training no longer have any effect.
     method = methods.load_method(folder, Backend(torch.device(device)), change=changes, scale=scale)
     stored = read_yaml(folder / store.PARAMS)["name"]
     if stored != name:

@@ -1,4 +1,4 @@
-"""What the answers of a server say, read with suspicion, and the errors that may follow."""
+"""Validated reading of the server's responses, and the errors that may follow."""
 
 import contextlib
 import email.utils
@@ -10,16 +10,16 @@ import httpx
 from tfsdiff.acquisition.atlas.cache import Validators
 from tfsdiff.common.errors import InputError
 
-DRAINED_BYTES = 65536  # of an answer without use: read, so that its connection can be used again
+DRAINED_BYTES = 65536  # of an unneeded body, read so that the connection can be reused
 CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
 
 
 class Unreachable(InputError):  # noqa: N818 (a state of the server)
-    """The file could not be had now, for all attempts; later it may."""
+    """The file could not be fetched in all attempts; a later run may succeed."""
 
 
 class Refused(InputError):  # noqa: N818
-    """The server does not want to be asked on: nothing else must be requested in this run."""
+    """The server refuses requests: nothing else must be requested in this run."""
 
 
 class Invalid(InputError):  # noqa: N818
@@ -27,7 +27,7 @@ class Invalid(InputError):  # noqa: N818
 
 
 def content_range(response: httpx.Response) -> tuple[int, int, int] | None:
-    """First byte, last byte and size of the whole, of a part; None where they are not said."""
+    """First byte, last byte and size of the whole, of a part; None where they are not given."""
     found = CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
     if found is None:
         return None
@@ -36,7 +36,7 @@ def content_range(response: httpx.Response) -> tuple[int, int, int] | None:
 
 
 def announced(response: httpx.Response) -> int | None:
-    """Bytes of the body, where that is said before it comes."""
+    """Length of the body in bytes, if announced in advance."""
     length = response.headers.get("content-length", "")
     if "transfer-encoding" in response.headers or not re.fullmatch(r"[0-9]{1,20}", length):
         return None
@@ -49,16 +49,16 @@ def validators(response: httpx.Response) -> Validators:
 
 
 def coding(response: httpx.Response) -> str | None:
-    """In which encoding the body comes; None: plain."""
+    """Content encoding of the body; None: plain."""
     name = response.headers.get("content-encoding", "").strip().lower()
     return None if name in ("", "identity") else shown(name)
 
 
 def drain(response: httpx.Response) -> None:
-    """Read the rest of a small body that nobody needs."""
+    """Read the rest of a small, unneeded body."""
     length = announced(response)
     if length is not None and length <= DRAINED_BYTES:
-        with contextlib.suppress(httpx.TransportError):  # what the answer said is known without it
+        with contextlib.suppress(httpx.TransportError):  # the body is not needed
             for _ in response.iter_raw():
                 pass
 
@@ -90,12 +90,12 @@ def retry_after(response: httpx.Response, now: float) -> float:
     try:
         moment = email.utils.parsedate_to_datetime(value)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now
-    except (ValueError, TypeError, OverflowError):  # neither: no request to wait
+    except (ValueError, TypeError, OverflowError):  # neither form: treated as no request to wait
         return 0
 
 
 def shown(words: str) -> str:
-    """Make what a server said fit for one line of an error message."""
+    """Make text from a server safe for one line of an error message."""
     text = " ".join(words.split()).encode("ascii", "backslashreplace").decode()
     text = "".join(sign if sign.isprintable() else "?" for sign in text)
     return text if len(text) <= 120 else f"{text[:117]}..."

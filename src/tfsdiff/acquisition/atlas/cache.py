@@ -1,10 +1,10 @@
 """Downloaded files on the user's disk, outside the project, so that they survive its outputs.
 
 FOLDER/HOST/PATH OF THE ATLAS/cases/... holds whole files only: each is renamed into place after it
-was checked. Beside `010.gif` lie, hidden, `.010.gif.json` (its SHA-256 and what the server needs to
-be asked whether it changed), and while it comes `.010.gif.partial` with its own `.json`, from which
-a killed process goes on. A file that the server does not have leaves its note alone. Where bytes
-lie depends on what was asked for, never on an answer.
+was checked. Beside `010.gif` lie, hidden, `.010.gif.json` (its SHA-256, and the validators by which
+to ask whether it changed) and, during a download, `.010.gif.partial` with its own `.json`, from
+which a killed process resumes. A file that the server does not have is represented by its note
+alone. The path of a file depends on the request, never on the response.
 """
 
 import json
@@ -32,7 +32,7 @@ use.
 
 @dataclass(frozen=True)
 class Validators:
-    """What a server said of a version of a file, by which it can be asked for changes."""
+    """Validators of a version of a file, by which the server can be asked for changes."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -55,7 +55,7 @@ UNKNOWN = Validators()
 
 @dataclass(frozen=True)
 class Begun:
-    """What is there of a file: how many bytes, of which version, of which size (if known)."""
+    """An incomplete file: the bytes at hand, their version, and the total size if known."""
 
     size: int
     validators: Validators
@@ -70,7 +70,7 @@ def default_folder() -> Path:
 
 
 class Partial:
-    """A file that is on its way, under a name that later processes find again."""
+    """A file being downloaded, under a name that later processes find again."""
 
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(f".{target.name}.partial")
@@ -79,13 +79,13 @@ class Partial:
     def begin(self, validators: Validators, total: int | None) -> None:
         """Start anew with a version of `total` bytes, if that is known."""
         self.discard()
-        if validators.exact:  # else its beginning can never be told from that of another version
+        if validators.exact:  # without one it cannot be resumed safely
             _write_json(self.note, asdict(validators) | {"total": total})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.touch()
 
     def begun(self) -> Begun | None:
-        """What came of which version; None: nothing that could be gone on from."""
+        """The bytes received and their version; None: nothing that could be resumed."""
         known = _read_json(self.note)
         size = self.path.stat().st_size if self.path.is_file() else 0
         version = UNKNOWN if known is None else _validators(known)
@@ -95,7 +95,7 @@ class Partial:
         return Begun(size, version, total if isinstance(total, int) else None)
 
     def discard(self) -> None:
-        """Remove what came; the bytes first, as they must never meet the note of another."""
+        """Remove what was received; the bytes first, lest they meet another version's note."""
         self.path.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
 
@@ -140,21 +140,22 @@ class Cache:
         return path.read_bytes() if path.is_file() else None
 
     def validators(self, name: str, entry: Entry) -> Validators:
-        """By which to ask whether the cached file changed; none, unless it is that of `entry`."""
+        """Validators of the cached file; none, unless its content is that of `entry`."""
         known = _read_json(self._note(name))
         if known is None or known.get("sha256") != entry.sha256:
             return UNKNOWN
         return _validators(known)
 
     def partial(self, name: str) -> Partial:
-        """Where a file is written while it comes."""
+        """Where a file is written during its download."""
         return Partial(self.root / name)
 
     def keep(self, name: str, entry: Entry, validators: Validators) -> None:
         """Put the checked partial file in place.
 
-        The note goes first: it says by its SHA-256 which bytes it is about, so it does no harm
-        beside older ones, while a file would stay without note if the process ended in between.
+        The note is written first: its SHA-256 identifies the bytes it describes, so it does no harm
+        beside older ones, whereas a file would remain without a note if the process ended between
+        the two.
         """
         partial = self.partial(name)
         with partial.path.open("rb+") as stream:
@@ -164,7 +165,7 @@ class Cache:
         partial.path.replace(self.root / name)
 
     def keep_absence(self, name: str) -> None:
-        """Note that the server has no such file, or no longer."""
+        """Record that the server does not have the file, or no longer has it."""
         (self.root / name).unlink(missing_ok=True)
         _write_json(self._note(name), {"sha256": ABSENT})
 
@@ -191,7 +192,7 @@ def _validators(known: dict[str, object]) -> Validators:
 
 
 def _header(value: object) -> str | None:
-    # Only what may stand in a header: the note may have been damaged.
+    # Only characters allowed in a header: the note may be damaged.
     return value if isinstance(value, str) and re.fullmatch(r"[ -~]{1,200}", value) else None
 
 
@@ -201,7 +202,7 @@ def _write_json(path: Path, values: dict[str, object]) -> None:
 
 
 def _read_json(path: Path) -> dict[str, object] | None:
-    # What is no note is no reason to stop: it only saves asking, so the file is asked for anew.
+    # An unreadable note is not an error: notes only save requests, so the file is requested anew.
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -1,17 +1,17 @@
-"""Checks of a candidate group: is it in register, is nothing cut, is no slice empty.
+"""Checks of a candidate group: registration, truncation by the field of view, empty slices.
 
 `displacement A / B`  Copies of B are shifted over A by whole pixels; the shift of most mutual
-    information must be near none. Mutual information needs no common brightness, only that equal
+    information must be near zero. Mutual information needs no common brightness, only that equal
     tissue is shown alike within each image. Every shift is compared over the same pixels of A, its
     middle, so that no background has to be invented and no shift is favoured by its overlap.
 `cut F`  The extent of the uptake (largest connected region, holes filled) is touched by straight
-    lines from all sides. A head is round and touches a line with a small part of its length in the
-    direction of the line; one that the field of view has cut lies on it with much of that.
-`content A`  Share of pixels that show anything.
+    lines from all sides. A head is round and touches a line along a small share of its length in
+    that direction; one cut by the field of view touches it along a large share.
+`content A`  Share of pixels above background level.
 
-What is hardly seen: shifts of 4 pixels, rotations, a narrow cut; what is not seen at all: a round
-field of view smaller than the head, and noise so strong that it looks like content.
-`benchmarks/checks.py` measures what is and what is not.
+Detected rarely: shifts of 4 pixels, rotations, narrow cuts. Not detected: a round field of view
+smaller than the head, and noise so strong that it passes for content. `benchmarks/checks.py`
+measures the rates.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ EDGE_BLUR_PIXELS = 1.0  # the same, before the extent is found: more would round
 COARSE = 2  # pixels between the shifts that are tried first
 REFINED = 2  # pixels around the best of them that are tried next
 SHOWN = 16  # of 255: darker is background, also where JPEG has left its traces
-UPTAKE = 0.15  # of the image's highest: within the extent
+UPTAKE = 0.15  # of the image's maximum: within the extent
 TOUCH_PIXELS = 2.5  # from a line: touches it
 DIRECTIONS = 240  # of lines, all around
 
@@ -90,8 +90,8 @@ def displacement(first: Pixels, second: Pixels, search: int) -> float:
         search: whole pixels, up, down, left and right, within which shifts are tried.
 
     Returns:
-        0 in register, at most `search` * sqrt(2); 0 too where no shift says more than none, as of
-        images without content.
+        0 in register, at most `search` * sqrt(2); 0 too where no shift has more mutual
+        information than none, as for images without content.
 
     Raises:
         ValueError: the images differ in size, or are too small for the search.
@@ -128,9 +128,9 @@ def cut_share(functional: Pixels) -> float:
 
 
 def content_share(image: Pixels) -> float:
-    """Share of pixels, in [0, 1], that show anything, of uint8 (H, W) or (H, W, 3).
+    """Share of pixels above background level, in [0, 1], of uint8 (H, W) or (H, W, 3).
 
-    An image of one level shows nothing, however bright it is.
+    An image of one level has no content, however bright it is.
     """
     signal = _signal(image)
     if np.ptp(signal) == 0:
@@ -149,7 +149,7 @@ def _signal(image: Pixels) -> Signal:
 
 
 def _levels(image: Pixels) -> NDArray[np.int64]:
-    # Equal steps between nothing and nearly the brightest, so that one bright spot does not matter.
+    # Equal steps from zero to the 99.5th percentile, which a single bright spot does not change.
     values = ndimage.gaussian_filter(_signal(image), BLUR_PIXELS, mode="nearest")
     top = max(float(np.percentile(values, 99.5)), 1.0)
     return np.minimum(values * (LEVELS / top), LEVELS - 1).astype(np.int64)

@@ -1,10 +1,10 @@
-"""One file from the server: asked for again where that may help, and resumed where it broke off.
+"""One file from the server: retried where that may help, and resumed where it broke off.
 
-Back-off with full jitter between attempts. What came before a break is kept under a stable name,
-and only the rest is asked for, if the server says by ETag or date that it is of the same version.
-An answer is taken for a file only if its status, its length and, in the end, its bytes are right.
-The announced type is not looked at: old servers announce anything, and an HTML page of type
-image/gif is no image either.
+Attempts are separated by exponential back-off with full jitter. Bytes received before a break are
+kept under a stable name, and only the rest is requested if ETag or date show that the version is
+the same. A response is accepted only if its status, its length and finally its bytes are right. The
+announced content type is ignored: old servers announce wrong ones, and an HTML page of type
+image/gif is still no image.
 """
 
 from collections.abc import Callable
@@ -38,11 +38,11 @@ PAGE = (b"<!doctype html", b"<html")
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server said in the end."""
+    """The final response of the server."""
 
     data: bytes | None = None  # None: there is no such file, or it is unchanged
     unchanged: bool = False
-    resumed: bool = False  # the bytes came in more than one piece
+    resumed: bool = False  # the bytes came in more than one response
     validators: Validators = UNKNOWN
 
 
@@ -58,7 +58,7 @@ class Client:
 
     @property
     def requests(self) -> int:
-        """Made so far, repeated and redirected ones included."""
+        """Requests made so far, repeated and redirected ones included."""
         return self._connection.requests
 
     def close(self) -> None:
@@ -68,13 +68,13 @@ class Client:
     def fetch(
         self, name: str, partial: Partial, known: Validators, check: Callable[[bytes], object]
     ) -> Answer:
-        """Ask for the file `name`, as often as the settings allow.
+        """Request the file `name`, as often as the settings allow.
 
         Args:
             name: Path below the base.
             partial: Where its bytes are written; the whole file lies there in the end.
-            known: Of the copy at hand; where given, the answer may be that it is unchanged.
-            check: Raises `ValueError`, in a few words, for bytes that are not to be taken.
+            known: Validators of the copy at hand; if given, the answer may be that it is unchanged.
+            check: Raises `ValueError`, in a few words, for bytes to be rejected.
         """
         url = f"{self.base}/{check_path(name)}"
         retrying = tenacity.Retrying(
@@ -87,7 +87,7 @@ class Client:
         try:
             return retrying(self._attempt, url, partial, known, check)
         except BaseException as error:
-            if partial.begun() is None:  # nothing that the next process could go on from
+            if partial.begun() is None:  # nothing that the next process could resume
                 partial.discard()
             if isinstance(error, _TransientError):
                 raise self._final(url, error) from None
@@ -138,7 +138,7 @@ class Client:
                 raise self._unexpected(url, response)
             if _goes_on(response, begun):
                 return self._rest(url, response, partial, begun)
-        partial.discard()  # the server has another version, or does not know what it sends
+        partial.discard()  # another version, or an inconsistent response
         return self._answer(url, partial, known)
 
     def _whole(self, url: str, response: httpx.Response, partial: Partial) -> Answer:
@@ -173,7 +173,7 @@ class Client:
                 if size > self._settings.largest_bytes:
                     raise self._too_large(url, partial, "sends more and more")
                 stream.write(piece)
-                stream.flush()  # for the process that goes on, should this one be killed
+                stream.flush()  # for the process that resumes, should this one be killed
         if self._connection.expired:
             raise _TransientError(self._connection.reason())
         return partial.path.read_bytes()
@@ -234,8 +234,8 @@ def _conditions(begun: Begun | None, known: Validators) -> dict[str, str]:
 
 
 def _goes_on(response: httpx.Response, begun: Begun) -> bool:
-    # Looked at although If-Range was sent: a server may not obey it, and a part of another version
-    # must not be put behind ours.
+    # Checked although If-Range was sent: a server may ignore it, and a part of another version must
+    # not be appended to ours.
     part = content_range(response)
     if response.status_code != 206 or part is None:
         return False

@@ -1,12 +1,13 @@
-"""From the registry to slices in memory: which files are asked for, in which order, and what fails.
+"""From the registry to slices in memory: which files are requested, in which order, and failures.
 
 Cases that cannot give three series in register are left out. Of each other case the functional
-series come first, and anatomical slices are asked for only where a functional one exists. A
-functional series of unknown range is asked from 000 upward until `patience` slices in a row could
-not be had; numbers known to exist are asked in any case. An anatomical series of unknown range is
-first asked at `SAMPLES` slices, even over the functional ones, and left where none of them exists.
-A file that cannot be had does not end the walk, but a server that refuses, or that does not answer
-for `GIVE_UP` files in a row, is left alone: what follows comes from the cache or is missing.
+series come first, and anatomical slices are requested only where a functional one exists. A
+functional series of unknown range is requested from 000 upward until `patience` consecutive slices
+are missing; numbers known to exist are requested in any case. An anatomical series of unknown range
+is first probed at `SAMPLES` slices, spread evenly over the functional ones, and abandoned if none
+of them exists. A file that cannot be fetched does not end the walk, but a server that refuses, or
+that does not answer for `GIVE_UP` files in a row, gets no more requests: further slices come from
+the cache or are missing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,7 +28,7 @@ SAMPLES = 5
 
 @dataclass(frozen=True)
 class Missing:
-    """A slice that may exist and could not be had; `reason` is one line that names its address."""
+    """A slice that may exist but could not be fetched; `reason` is one line naming its address."""
 
     series: Series
     number: int
@@ -37,11 +38,11 @@ class Missing:
 
 @dataclass
 class Collected:
-    """What could be had.
+    """The slices obtained, and those missing.
 
     Attributes:
         slices: uint8 (P, P), or (P, P, 3) where coloured, by series and number.
-        missing: in the order in which they were asked for.
+        missing: in the order in which they were requested.
     """
 
     slices: dict[Series, dict[int, Pixels]] = field(default_factory=dict)
@@ -53,11 +54,11 @@ class Collected:
         return sum(map(len, self.slices.values()))
 
     def numbers(self, series: Series) -> set[int]:
-        """Slices of a series that were had."""
+        """Numbers of the slices obtained of a series."""
         return set(self.slices.get(series, ()))
 
     def possible(self, series: Series) -> set[int]:
-        """Slices of a series that were had or are missing."""
+        """Numbers of the slices of a series that were obtained or are missing."""
         return self.numbers(series) | {m.number for m in self.missing if m.series == series}
 
 
@@ -68,7 +69,7 @@ def collect(cases: Sequence[Case], store: Store, pixels: int, patience: int) -> 
         cases: of the registry.
         store: opened.
         pixels: side of the images.
-        patience: slices in a row that may be wanting before a series of unknown range is over.
+        patience: consecutive missing slices that end a series of unknown range.
 
     Raises:
         Changed: files on the server are not those of the lock; names the first.
@@ -89,9 +90,9 @@ def collect(cases: Sequence[Case], store: Store, pixels: int, patience: int) -> 
 
 
 def cost(cases: Iterable[Case], found: Collected) -> tuple[int, int]:
-    """How many groups of three the missing slices take away, at most, and how many there can be.
+    """How many groups of three are lost at most by missing slices, and how many are possible.
 
-    A group is counted once a functional slice, whatever pairs of anatomical series it may have.
+    A functional slice counts as one group, however many pairs of anatomical series it has.
     """
     had = sum(len(_groups(case, found.numbers)) for case in cases)
     possible = sum(len(_groups(case, found.possible)) for case in cases)
@@ -99,7 +100,7 @@ def cost(cases: Iterable[Case], found: Collected) -> tuple[int, int]:
 
 
 def inventory(cases: Sequence[Case], found: Collected) -> list[str]:
-    """Lines that say how many slices of each series were had, and what they make."""
+    """Lines that list the slices obtained of each series, and the groups they allow."""
     lines = [
         f"{case.name}: " + ", ".join(f"{one.name} {len(found.numbers(one))}" for one in case.series)
         for case in cases
@@ -112,7 +113,7 @@ def inventory(cases: Sequence[Case], found: Collected) -> list[str]:
 
 
 def incomplete(cases: Sequence[Case], found: Collected) -> str:
-    """Say in one line what is missing and what that costs."""
+    """Summarise in one line the missing files and the groups lost."""
     lost, possible = cost(cases, found)
     missing = len(found.missing)
     return (
@@ -142,7 +143,7 @@ class _Walk:
         self._unanswered = 0
 
     def all(self, cases: Iterable[Case]) -> Iterator[None]:
-        """Ask for everything; yields once a file."""
+        """Request everything; yields once per file."""
         for case in cases:
             functional = [one for one in case.series if one.functional and _grouped(case, one)]
             for series in functional:

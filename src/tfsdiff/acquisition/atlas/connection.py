@@ -1,4 +1,4 @@
-"""The one connection to the server of the atlas: paced, with a deadline, and never led astray."""
+"""The only connection to the atlas server: rate-limited, with deadlines and checked redirects."""
 
 import contextlib
 import re
@@ -26,7 +26,7 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9-]{1
 
 @dataclass(frozen=True)
 class Clock:
-    """What time is taken from, so that tests can give their own."""
+    """Sources of time, which tests replace by their own."""
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -37,7 +37,7 @@ REAL_TIME = Clock()
 
 
 class Connection:
-    """Asks, one request after another; at most `requests_per_second` begin in a second."""
+    """Sends one request after another; at most `requests_per_second` begin in a second."""
 
     def __init__(self, settings: Transfer, clock: Clock = REAL_TIME) -> None:
         self.requests = 0
@@ -50,16 +50,16 @@ class Connection:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=settings.timeout_seconds,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            trust_env=True,  # a hospital's proxy and its certificates are named there
+            trust_env=True,  # for the proxy and the certificates of a hospital
         )
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self._http.close()
 
     @contextlib.contextmanager
     def get(self, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
-        """Ask for `url`, and for that to which it is redirected; bodies are read in the block.
+        """Request `url`, following redirects; the body is read within the block.
 
         Raises:
             Refused: a redirect leads to another host, or there is no end of them.
@@ -80,11 +80,11 @@ class Connection:
 
     @property
     def expired(self) -> bool:
-        """Whether the last answer was cut: without announced length that looks like its end."""
+        """Whether the last response was cut; without a known length a cut looks like its end."""
         return self._cutter.expired
 
     def reason(self, error: httpx.TransportError | None = None) -> str:
-        """Say what went wrong with the last request."""
+        """Describe why the last request failed."""
         if error is None or self.expired:
             limit = self._settings.file_seconds
             return f"too slow, not there within {limit:g} s (transfer.file_seconds)"
@@ -114,8 +114,8 @@ class Connection:
 class _Cutter:
     """Cuts the connection when an attempt takes too long.
 
-    The timeouts of an HTTP library hold between two pieces, also of headers, and a server that
-    sends a byte a second meets them for ever.
+    The timeouts of an HTTP library apply between two chunks, of headers as well, so a server that
+    sends one byte a second never exceeds them.
     """
 
     def __init__(self) -> None:
@@ -123,7 +123,7 @@ class _Cutter:
         self._stream: Any = None
 
     def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of new connections (the extension `trace` of httpcore)."""
+        """Record new connections (the extension `trace` of httpcore)."""
         if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self._stream = info["return_value"]
             if self.expired:
@@ -139,7 +139,7 @@ class _Cutter:
             yield
         finally:
             timer.cancel()
-            timer.join()  # one that is just cutting must not meet the next attempt
+            timer.join()  # a cut in progress must not hit the next attempt
 
     def _expire(self) -> None:
         self.expired = True

@@ -2,7 +2,7 @@
 
 Palettes are looked up, 1 bit is black and white, transparency is laid over black. 16-bit grey v
 becomes v * 255 / 65535, rounded to the nearest level; of 16-bit colour Pillow keeps the upper 8
-bits. Gamma and colour profiles are not obeyed: pixels are taken as stored. Where all three channels
+bits. Gamma and colour profiles are ignored: pixels are taken as stored. Where all three channels
 are equal in every pixel, the image is grey. An image whose side already fits is never resampled.
 """
 
@@ -52,7 +52,7 @@ def _open(data: bytes) -> Image.Image:
         raise ValueError(f"announces a side above {LARGEST_SIDE} pixels") from None
     except _UnfitError as error:
         raise ValueError(str(error)) from None
-    except Exception as error:  # a broken file raises almost anything, depending on its decoder
+    except Exception as error:  # decoders raise almost any exception for a broken file
         reason = " ".join(str(error).split())
         raise ValueError(f"damaged or cut off {kind} ({reason})") from None
 
@@ -84,4 +84,4 @@ def _levels(image: Image.Image) -> Pixels:
 
 
 class _UnfitError(Exception):
-    """A sound file, and yet no slice."""
+    """A valid image file that cannot be a slice."""

@@ -2,12 +2,12 @@
 
 Slices of one number are in register across the series of a case. A candidate is a functional slice
 with two anatomical ones of different modality; where several series of a case give the same three
-modalities at the same slice, those whose modalities are surest are taken, then the first by name.
+modalities at the same slice, those of the highest confidence are taken, then the first by name.
 
 The rule that chooses N of the candidates that passed the checks: the combinations get equal shares,
-within a combination its patients, and what one cannot fill goes to the others, evenly; of a patient
-who is to give k of n slices, those at places floor((i + 1/2) n / k), i = 0 to k - 1, so that they
-lie evenly over the brain. Nothing is drawn by chance.
+within a combination its patients, and what one cannot fill goes evenly to the others; of a patient
+who contributes k of n slices, those at places floor((i + 1/2) n / k), i = 0 to k - 1, are taken, so
+that they are spread evenly over the brain. Nothing is random.
 """
 
 import itertools
@@ -28,9 +28,9 @@ TRACERS = {"PET": ("PET-FDG",), "SPECT": ("SPECT-Tc", "SPECT-Tl")}
 
 @dataclass(frozen=True)
 class Identity:
-    """What a series shows: `modality`, how sure that is in [0, 1], and who says so."""
+    """Modality of a series, its confidence in [0, 1], and where it comes from."""
 
-    modality: str  # empty: it cannot be told, and `measures` says why
+    modality: str  # empty: it cannot be determined, and `measures` says why
     confidence: float
     origin: str  # registry | images
     measures: str = ""
@@ -159,10 +159,10 @@ def _slices(
 
 
 def _source(case: str, series: Sequence[Series], identities: Mapping[Series, Identity]) -> str:
-    told = "".join(
+    classified = "".join(
         f"; {one.name} is {identities[one].modality} by its images, "
         f"confidence {identities[one].confidence:.2f}"
         for one in series
         if identities[one].origin == "images"
     )
-    return f"Whole Brain Atlas {case}/{'+'.join(one.name for one in series)}{told}"
+    return f"Whole Brain Atlas {case}/{'+'.join(one.name for one in series)}{classified}"

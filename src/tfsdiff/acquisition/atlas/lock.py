@@ -1,4 +1,4 @@
-"""The lock file: what every file of the atlas held when it was first taken, by SHA-256.
+"""The lock file: the SHA-256 of every file of the atlas when it was first downloaded.
 
 A CSV file with the columns path, bytes and sha256, sorted by path, that is kept with the project.
 `absent` in place of a SHA-256 records that the server has no such file. A header alone is a lock
@@ -17,7 +17,9 @@ from tfsdiff.common.files import replacing
 
 COLUMNS = ("path", "bytes", "sha256")
 ABSENT = "absent"
-PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # never hidden: those names are the cache's own
+PART = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+)  # never hidden: such names are reserved for the cache
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,7 +47,7 @@ def check_path(path: str) -> str:
     """Return `path` if it names a file below the atlas, such as `cases/case21/ct1/010.gif`.
 
     Raises:
-        InputError: it is absolute, leads out (`..`), or holds other signs than those of the atlas.
+        InputError: it is absolute, leads out (`..`), or has characters unused in the atlas.
     """
     if not all(PART.fullmatch(part) for part in path.split("/")):
         raise InputError(
@@ -59,7 +61,7 @@ def read_lock(path: Path) -> dict[str, Entry]:
     """Read the lock file at `path`: entries by the path of the file, in the order of the rows.
 
     Raises:
-        InputError: it is missing or has a row that it may not have; names the line.
+        InputError: it is missing or has an invalid row; names the line.
     """
     try:
         with path.open(encoding="utf-8", newline="") as stream:

@@ -1,12 +1,12 @@
-"""The registry: what the atlas holds, as far as anybody documented it, and what nobody did.
+"""The registry: the documented contents of the atlas, and guesses at undocumented ones.
 
 A YAML file of cases (patients), each with its series (folders of slices). A series has a modality,
-or `classify` where the weighting of an MR folder is to be told from its images; naming the modality
-there overrides the images. `slices` is FIRST-LAST, or `probe` where the range is not known: the
-downloader then asks from 000 upward until several in a row are missing; `seen` are numbers known to
-exist. `combinations` are what a case is known to give; one that does not come out is told to the
-user. `registered` lists series that are in register with each other; without it all of a case are.
-`guesses` are series that nobody documented. Each entry names its source.
+or `classify` where the weighting of an MR folder is to be classified from its images; naming the
+modality there overrides the images. `slices` is FIRST-LAST, or `probe` if the range is not known:
+the downloader then requests slices from 000 upward until several in a row are missing; `seen` are
+numbers known to exist. `combinations` are those that a case is known to give; the user is warned of
+those that it does not give. `registered` lists series that are in register with each other; without
+it all of a case are. `guesses` are undocumented series. Each entry names its source.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class Series:
     Attributes:
         case, name: folder of the patient, and of the series in it.
         form: extension of its files.
-        modality: or None, where the images have to tell.
+        modality: None where it is classified from the images.
         slices: numbers that exist, if the range is documented.
         seen: numbers known to exist, where the range is not.
     """
@@ -76,7 +76,7 @@ class Series:
     seen: range
 
     def path(self, number: int) -> str:
-        """Where the atlas has a slice, below its address."""
+        """Path of a slice below the address of the atlas."""
         return f"cases/{self.case}/{self.name}/{number:03d}.{self.form}"
 
     @property
@@ -87,7 +87,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Case:
-    """A patient, the series, which of them are in register, and the combinations known to be."""
+    """A patient: the series, which of them are in register, and the known combinations."""
 
     name: str
     series: tuple[Series, ...]
@@ -104,7 +104,7 @@ def read_registry(path: Path, guesses: bool) -> list[Case]:
 
     Args:
         path: the YAML file.
-        guesses: also take series that nobody documented.
+        guesses: also take undocumented series.
 
     Raises:
         InputError: it cannot be read, or an entry is wrong; names its key.

@@ -1,8 +1,8 @@
-"""Data source `atlas`: download (or take from the cache), tell modalities, check, choose.
+"""Data source `atlas`: download (or take from the cache), classify, check, choose.
 
-What is decided stands in three files beside the manifest: `series.csv` (modality of each series,
-who says so and how sure), `candidates.csv` (every possible group: chosen, left or rejected, with
-the measures of its checks) and `missing.csv` (slices that could not be had).
+Three files beside the manifest record the decisions: `series.csv` (modality of each series, its
+origin and confidence), `candidates.csv` (every possible group: chosen, left or rejected, with the
+measures of its checks) and `missing.csv` (slices that could not be fetched).
 """
 
 import os
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tfsdiff.acquisition.atlas import cache, notes
 from tfsdiff.acquisition.atlas.collect import Collected, collect, incomplete
+from tfsdiff.acquisition.atlas.decisions import Decision, Images, check_candidates, chosen
 from tfsdiff.acquisition.atlas.decode import decode
 from tfsdiff.acquisition.atlas.grouping import Identity, candidates, parse
 from tfsdiff.acquisition.atlas.registry import Case, Series, read_registry
 from tfsdiff.acquisition.atlas.transfer import Store
-from tfsdiff.acquisition.atlas.verdicts import Images, Verdict, chosen, judge
 from tfsdiff.acquisition.atlas.weighting import DOUBTFUL, classify
 from tfsdiff.common.errors import InputError
 from tfsdiff.data.images import Pixels
@@ -53,7 +53,7 @@ def open_store(settings: AtlasData, *, offline: bool = False, **options: bool) -
 
 
 def gather(settings: AtlasData, store: Store) -> tuple[list[Case], Collected]:
-    """All slices of the registry that can be had.
+    """All slices of the registry that can be obtained.
 
     Raises:
         InputError: registry or lock are wrong, or files on the server are not those of the lock.
@@ -71,8 +71,8 @@ def read_atlas(settings: AtlasData) -> Atlas:
         name; and the files beside the manifest, by name.
 
     Raises:
-        InputError: what is wrong with registry, lock, server or list, and what to do; files are
-            missing and `settings.incomplete` is `refuse`; or no group is left.
+        InputError: registry, lock, server or list are at fault; files are missing and
+            `settings.incomplete` is `refuse`; or no group is left.
     """
     cases, found = gather(settings, open_store(settings))
     if found.missing:
@@ -82,26 +82,26 @@ def read_atlas(settings: AtlasData) -> Atlas:
         sys.stderr.write(f"{what}\n")
     identities = identify(cases, found)
     possible = candidates(cases, found, identities, settings.combinations)
-    verdicts = judge(possible, found, settings.checks)
-    names = chosen(verdicts, settings)
+    decisions = check_candidates(possible, found, settings.checks)
+    names = chosen(decisions, settings)
     files = {
         "series.csv": notes.series_table(cases, found, identities),
-        "candidates.csv": notes.candidates_table(verdicts, names),
+        "candidates.csv": notes.candidates_table(decisions, names),
         "missing.csv": notes.missing_table(found),
     }
-    items = [(v.candidate.group, v.images) for v in verdicts if v.candidate.group.group in names]
-    for line in _remarks(cases, verdicts, identities, settings):
+    items = [(d.candidate.group, d.images) for d in decisions if d.candidate.group.group in names]
+    for line in _remarks(cases, decisions, identities, settings):
         sys.stderr.write(f"atlas: {line}\n")
-    rejected = sum(bool(verdict.reason) for verdict in verdicts)
+    rejected = sum(bool(decision.reason) for decision in decisions)
     sys.stderr.write(
-        f"atlas: {len(verdicts)} possible groups, {rejected} rejected by the checks, "
+        f"atlas: {len(decisions)} possible groups, {rejected} rejected by the checks, "
         f"{len(names)} chosen (candidates.csv beside the manifest)\n"
     )
     return Atlas(items, files)
 
 
 def identify(cases: Iterable[Case], found: Collected) -> dict[Series, Identity]:
-    """Modality of every series of which a slice was had: by the registry, or by its images."""
+    """Modality of every series with slices: by the registry, or classified from its images."""
     identities = {}
     for case in cases:
         for series in case.series:
@@ -118,20 +118,20 @@ def identify(cases: Iterable[Case], found: Collected) -> dict[Series, Identity]:
 def _classify(images: Mapping[int, Pixels]) -> Identity:
     grey = [images[number] for number in sorted(images) if images[number].ndim == 2]
     try:
-        told = classify(grey)
+        found = classify(grey)
     except ValueError as error:
         return Identity("", 0.0, "images", str(error))
-    measures = ", ".join(f"{name} {value:.3g}" for name, value in told.measures.items())
-    return Identity(told.modality, told.confidence, "images", measures)
+    measures = ", ".join(f"{name} {value:.3g}" for name, value in found.measures.items())
+    return Identity(found.modality, found.confidence, "images", measures)
 
 
 def _remarks(
     cases: Iterable[Case],
-    verdicts: Iterable[Verdict],
+    decisions: Iterable[Decision],
     identities: Mapping[Series, Identity],
     settings: AtlasData,
 ) -> Iterator[str]:
-    """Lines about what somebody should look at, and mend in the registry."""
+    """Warnings of series and cases to inspect, and to correct in the registry."""
     for series, identity in identities.items():
         name = f"{series.case}/{series.name}"
         if not identity.modality:
@@ -142,7 +142,7 @@ def _remarks(
                 f"{identity.confidence:.2f}; look, and write its modality to the registry"
             )
     wanted = {"_".join(names) for names in parse(settings.combinations)}
-    came = {(one.candidate.group.patient, one.candidate.group.combination) for one in verdicts}
+    came = {(one.candidate.group.patient, one.candidate.group.combination) for one in decisions}
     for case in cases:
         for combination in case.combinations:
             if combination in wanted and (case.name, combination) not in came:

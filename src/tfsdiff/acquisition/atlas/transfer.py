@@ -1,10 +1,10 @@
 """Files of the atlas: from the cache, verified against the lock, else from the server.
 
-A file whose SHA-256 is that of the lock is taken from the cache without a request. One that the
-lock does not know is recorded when it is first taken. What differs from the lock, be it other
-bytes, a file that is gone or one that is new, is an error until it is accepted, and until then
-neither the cache nor the lock changes. A name that the lock records as absent is not asked for
-again, unless all is asked for anew.
+A file whose SHA-256 is that of the lock is taken from the cache without a request. A file that the
+lock lacks is recorded when it is first downloaded. Any difference from the lock (other bytes, a
+file that has disappeared or appeared) is an error until it is accepted, and until then neither the
+cache nor the lock changes. A file that the lock records as absent is requested again only when all
+files are revalidated.
 """
 
 import sys
@@ -27,7 +27,7 @@ ACCEPT = "tfsdiff atlas fetch --accept-changes"
 
 
 class Changed(InputError):  # noqa: N818
-    """The server has something else than what the lock records."""
+    """The server's file differs from what the lock records."""
 
 
 class Store:
@@ -36,13 +36,13 @@ class Store:
     Args:
         base: Address of the atlas.
         folder: Of the cache (`tfsdiff.acquisition.atlas.cache.default_folder`).
-        lock: The lock file; it must exist, and is written at the end, however that comes.
-        settings: How to ask.
+        lock: The lock file; it must exist, and is written on exit, after an error too.
+        settings: How to request files.
         check: Raises `ValueError`, in a few words, for bytes that are no slice.
-        offline: Make no request; an attribute of that name can still be set in between.
-        revalidate: Ask for each file whether it changed, also for those that were absent.
-        accept_changes: Replace in cache and lock what changed.
-        clock: What time is taken from.
+        offline: Make no request; the attribute of that name can be set later.
+        revalidate: Ask whether each file changed, absent ones included.
+        accept_changes: Replace changed files in cache and lock.
+        clock: Source of time.
     """
 
     def __init__(
@@ -76,17 +76,17 @@ class Store:
 
     @property
     def known(self) -> int:
-        """Files that the lock records, also as absent."""
+        """Number of files that the lock records, absent ones included."""
         return len(self._recorded)
 
     @property
     def requests(self) -> int:
-        """Made so far, repeated ones included."""
+        """Requests made so far, repeated ones included."""
         return self._client.requests if self._client else 0
 
     @property
     def received(self) -> int:
-        """Bytes of bodies that came so far."""
+        """Bytes of bodies received so far."""
         return self._client.received if self._client else 0
 
     def __enter__(self) -> Self:
@@ -130,10 +130,10 @@ class Store:
             Its bytes, or None where the server has no such file.
 
         Raises:
-            Unreachable: it could not be had for all attempts, or is not in the cache, offline.
-            Refused: the server does not want to be asked on; stop.
-            Invalid: what the server has there is no slice.
-            Changed: the server has something else than what the lock records.
+            Unreachable: all attempts failed, or it is not in the cache while offline.
+            Refused: the server refuses requests; make no more.
+            Invalid: the server's file is no slice.
+            Changed: the server's file differs from what the lock records.
             InputError: the path leads out of the atlas, or the cache cannot be written.
         """
         name = check_path(path)
@@ -150,7 +150,7 @@ class Store:
             raise self._unwritable(error) from None
 
     def _trusted(self, name: str) -> bytes | None:
-        # The cached bytes if they are those of the lock; one that it does not know is recorded.
+        # The cached bytes if they match the lock; a file that it lacks is recorded.
         entry = self._entries.get(name)
         cached = None if entry and entry.absent else self._cache.read(name)
         if cached is None:
@@ -203,7 +203,7 @@ class Store:
         answer = self._client.fetch(name, partial, known, self._check)
         entry = self._entries.get(name)
         if answer.resumed and entry and Entry.of(answer.data) != entry:
-            partial.discard()  # before the server is blamed: the parts may be of two versions
+            partial.discard()  # the parts may be of two versions, so all is fetched once more
             answer = self._client.fetch(name, partial, known, self._check)
         return answer
 

@@ -1,6 +1,6 @@
-"""The weighting of an MR series, told from its slices: MR-T1, MR-T2, MR-PD or MR-Gad.
+"""The weighting of an MR series, classified from its slices: MR-T1, MR-T2, MR-PD or MR-Gad.
 
-What a radiologist looks at, as four numbers of a slice. The brain is found by thresholds and
+Four numbers describe in a slice what a radiologist looks at. The brain is found by thresholds and
 morphology; levels are relative to its median, so that no gain of the window matters.
 
 `bright_over_median`  97th percentile. High in MR-T2, where CSF is brightest.
@@ -8,20 +8,21 @@ morphology; levels are relative to its median, so that no gain of the window mat
 `cortex_over_white`  Mean of the outer rim of the brain over that of the depth below, CSF left out.
     Less than 1 in MR-T1 and MR-Gad, where grey matter is darker than white, else about 1 or more.
 `enhancing_share`  Share of the brain in compact spots far brighter than white matter, inside it.
-    Contrast agent shows as such; it is asked for only where the rest looks like MR-T1.
+    It reveals contrast agent, and is used only where the other numbers indicate MR-T1.
 
 Two steps. First MR-T1 like, MR-T2 or MR-PD: each is an independent normal distribution of the
-logarithms of the first three (`TYPICAL`), plus a small constant density, so that no odd slice
+logarithms of the first three (`TYPICAL`), plus a small constant density, so that no outlier
 decides. Log-likelihoods are averaged over the slices and count as those of `EVIDENCE` slices at
 most: slices of one head are not independent. Then MR-T1 or MR-Gad, by how many slices enhance.
 With contrast agent, any number is as likely as any other, but nothing enhances in `BARREN` of the
-series; without it, `FALSE_SPOTS` of the slices do by mistake, but in `MIMICS` of the series blood
-or fat looks the same. All weightings are equally likely beforehand.
+series; without it, `FALSE_SPOTS` of the slices appear to enhance by mistake, but in `MIMICS` of the
+series blood or fat looks the same. The prior is uniform over the weightings.
 
-Contrast agent that nothing takes up cannot be told from none: so MR-T1 hardly gets more confident
-than 0.75, and MR-Gad, of which no real series was at hand, not more than 0.88. Other sequences
-(FLAIR, angiography) get one of the four names too, and no low confidence gives them away.
-Lengths follow the size of the head, but for the smoothing, which is meant for about 256 pixels.
+Contrast agent that no tissue takes up is indistinguishable from none: the confidence of MR-T1
+therefore hardly exceeds 0.75, and that of MR-Gad, of which no real series was at hand, 0.88. Other
+sequences (FLAIR, angiography) are assigned one of the four names too, without a low confidence that
+would reveal them. Lengths are relative to the size of the head, except for the smoothing, which is
+meant for about 256 pixels.
 """
 
 import math
@@ -37,7 +38,7 @@ from tfsdiff.data.images import Pixels
 WEIGHTINGS = ("MR-T1", "MR-T2", "MR-PD", "MR-Gad")
 
 DOUBTFUL = 0.8
-"""A confidence below this should make somebody look: at every MR-T1, too, which may be MR-Gad."""
+"""Series of lower confidence should be inspected: all of MR-T1, too, which may be MR-Gad."""
 
 TYPICAL = {
     "MR-T1": ((0.221, 0.137), (-0.461, 0.112), (-0.100, 0.039)),
@@ -50,7 +51,7 @@ Fitted by benchmarks/weighting.py to published slices of the atlas (MR-T1: 3 pat
 MR-PD: 2) and, as one more patient, to phantoms, each in three windows.
 """
 
-LIMITS = ((0.0, 0.8), (-0.5, 0.0), (-0.2, 0.2))  # beyond them CSF is just bright, or just dark
+LIMITS = ((0.0, 0.8), (-0.5, 0.0), (-0.2, 0.2))  # values beyond them carry no more information
 FLOOR = 0.1  # about a thousandth of the density in the middle
 EVIDENCE = 3  # set by hand, as are FLOOR and LIMITS
 CENTRAL = 0.5  # of the largest area of the brain
@@ -64,7 +65,7 @@ Typical = Mapping[str, Sequence[tuple[float, float]]]
 
 @dataclass(frozen=True)
 class Measures:
-    """What a slice shows, as the module says; ratios of levels, and shares.
+    """The measures of a slice, defined in the module's docstring: ratios of levels, and shares.
 
     The last is the share of the frame that is brain.
     """
@@ -78,7 +79,7 @@ class Measures:
 
 @dataclass(frozen=True)
 class Weighting:
-    """What a series is.
+    """The classification of a series.
 
     Attributes:
         modality: one of `WEIGHTINGS`.
@@ -103,9 +104,9 @@ class _Brain:
 
 
 def classify(slices: Sequence[Pixels]) -> Weighting:
-    """Tell the weighting of a series from its slices, uint8 (H, W), in any order and number.
+    """Classify the weighting of a series from its slices, uint8 (H, W), in any order and number.
 
-    Slices on which no brain can be made out are left out, and so are those near the vertex or the
+    Slices on which no brain is found are left out, and so are those near the vertex or the
     base, whose brain is less than half as large as the largest.
 
     Raises:
@@ -118,7 +119,7 @@ def classify(slices: Sequence[Pixels]) -> Weighting:
 
 
 def measure(image: Pixels) -> Measures | None:
-    """Measure a slice, uint8 (H, W); None where no brain can be made out.
+    """Measure a slice, uint8 (H, W); None where no brain is found.
 
     Raises:
         ValueError: it is no 8-bit grey image.
@@ -130,7 +131,7 @@ def measure(image: Pixels) -> Measures | None:
 
 
 def decide(found: Sequence[Measures], typical: Typical = TYPICAL) -> Weighting:
-    """Tell the weighting from what the slices of a series show, at least one."""
+    """Classify the weighting from the measures of at least one slice of a series."""
     counting = central(found)
     like = _likeness(counting, typical)
     agent = _probability_of_agent(counting)
@@ -148,7 +149,7 @@ def central(found: Sequence[Measures]) -> list[Measures]:
 
 
 def logarithms(measures: Measures) -> NDArray[np.float64]:
-    """Logarithms of the first three measures, (3,), within `LIMITS`: what `TYPICAL` is about."""
+    """Logarithms of the first three measures, (3,), within `LIMITS`, as modelled by `TYPICAL`."""
     levels = measures.bright_over_median, measures.dark_over_median, measures.cortex_over_white
     low, high = zip(*LIMITS, strict=True)
     return np.clip(np.log(np.maximum(levels, 1e-3)), low, high)
@@ -183,7 +184,7 @@ def _probability_of_agent(found: Sequence[Measures]) -> float:
 def _find_brain(image: Pixels) -> _Brain | None:
     smooth = ndimage.gaussian_filter(image.astype(np.float64), 0.7)
     head = _find_head(smooth)
-    # Contents of nearly the whole frame are no head: noise, or a picture without margin.
+    # Content that fills nearly the whole frame is no head, but noise or a picture without margin.
     if not 0.03 < head.mean() < 0.9:
         return None
     radius = _radius(head)

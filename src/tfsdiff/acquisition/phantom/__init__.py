@@ -1,6 +1,6 @@
 """Virtual patients: registered images of eight modalities, made from the MNI152 average brain.
 
-The default data source of the project: it needs no download, and a seed fixes every image.
+The default data source of the project: it needs no download, and the seed determines every image.
 """
 
 from collections.abc import Iterator

@@ -53,7 +53,7 @@ def _locate(patient: Patient, plane: Plane) -> Place:
 
 
 def _add_brain(fractions: np.ndarray, patient: Patient, place: Place) -> None:
-    """Cortex, white matter and CSF: average fractions, with own sulci, sharpened."""
+    """Cortex, white matter and CSF: average fractions with individual sulci, sharpened."""
     maps = load_maps()
     grey, white = (maps.fine(volume, place.points) for volume in (maps.grey, maps.white))
     csf = np.clip(1 - grey - white, 0, 1) * (1.0 + 0.8 * patient.head.gap)

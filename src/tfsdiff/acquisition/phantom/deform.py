@@ -41,7 +41,7 @@ class Deformation:
 
 def draw_deformation(rng: np.random.Generator) -> Deformation:
     """Draw size (some per cent), pose (some degrees), asymmetry and individual shape."""
-    size = rng.normal(1.03, 0.02)  # the average brain is a little larger than most
+    size = rng.normal(1.03, 0.02)  # the average brain is slightly larger than most
     scale = np.diag(size * rng.normal(1.0, 0.02, 3))
     pitch, roll, yaw = np.deg2rad(rng.normal(0, (4.0, 1.2, 1.8)))
     shift = np.array([*rng.normal(0, (1.5, 2.5)), 0.0])

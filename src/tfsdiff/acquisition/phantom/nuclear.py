@@ -1,6 +1,6 @@
 """Emission tomography: uptake, point spread, counts, and the atlas's colours.
 
-A gamma camera or PET ring sees the uptake through its intrinsic point spread, counts photons
+A gamma camera or PET ring blurs the uptake by its intrinsic point spread, counts photons
 (Poisson), and the reconstruction smooths once more. The two widths add in squares: 5.9 mm for PET,
 9.2 to 10.3 mm for SPECT.
 """
@@ -17,7 +17,7 @@ from tfsdiff.acquisition.phantom.patient import Patient
 from tfsdiff.acquisition.phantom.tissues import constants, mix
 
 VOXEL_MM = 2
-SLAB_MM = (-5.0, 0.0, 5.0)  # heights that the axial point spread mixes
+SLAB_MM = (-5.0, 0.0, 5.0)  # offsets in height over which the axial point spread averages
 FWHM = (8 * np.log(2)) ** 0.5  # of a Gaussian of unit standard deviation
 
 

@@ -1,4 +1,4 @@
-"""A virtual patient: everything about it that does not depend on the slice or the modality."""
+"""A virtual patient: the properties that do not depend on the slice or the modality."""
 
 from dataclasses import dataclass
 
@@ -98,7 +98,7 @@ def has_lesion(seed: int, number: int, share: float) -> bool:
     """Whether patient `number` carries a lesion: a `share` of them, and one of the first two.
 
     A sequence of low discrepancy (multiples of the golden ratio) keeps the share in every run of
-    patients and does not go in step with the dealing of the combinations.
+    patients and does not coincide with the period of the combinations.
     """
     rng = make_rng(seed, "phantom", "lesions")
     first, phase = int(rng.integers(1, 3)), rng.random()

@@ -1,4 +1,4 @@
-"""From the millimetre canvas to images of the wanted size and 8 bits."""
+"""From the millimetre canvas to 8-bit images of the requested size."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""What the head is made of: one row of physical constants a tissue, with their sources.
+"""The tissues of the head: one row of physical constants for each, with their sources.
 
 * T1, T2, proton density at 1.5 T: the tissue table of BrainWeb (Collins et al., IEEE TMI 17:463,
   1998; Kwan et al., IEEE TMI 18:1085, 1999); blood after Stanisz et al., MRM 54:507, 2005 (T1) with

@@ -1,4 +1,4 @@
-"""What becomes of every candidate: rejected by the checks, chosen, or left."""
+"""The decision on every candidate: rejected by the checks, chosen, or left."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -20,8 +20,8 @@ Images = tuple[Pixels, Pixels, Pixels]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What becomes of a candidate: its images, what was measured, and why it is rejected."""
+class Decision:
+    """A candidate after the checks: its images, the findings, and the reason for a rejection."""
 
     candidate: Candidate
     images: Images | None
@@ -29,12 +29,14 @@ class Verdict:
     reason: str
 
 
-def judge(possible: Iterable[Candidate], found: Collected, checks: Checks) -> list[Verdict]:
-    """Measure every candidate."""
-    return [_judge(one, found, checks) for one in progress(possible, "checks")]
+def check_candidates(
+    possible: Iterable[Candidate], found: Collected, checks: Checks
+) -> list[Decision]:
+    """Check every candidate."""
+    return [_check(one, found, checks) for one in progress(possible, "checks")]
 
 
-def _judge(candidate: Candidate, found: Collected, checks: Checks) -> Verdict:
+def _check(candidate: Candidate, found: Collected, checks: Checks) -> Decision:
     group = candidate.group
     try:
         images = tuple(
@@ -42,34 +44,34 @@ def _judge(candidate: Candidate, found: Collected, checks: Checks) -> Verdict:
             for modality, series in zip(group.modalities, candidate.series, strict=True)
         )
     except ValueError as error:
-        return Verdict(candidate, None, (), str(error))
+        return Decision(candidate, None, (), str(error))
     findings = tuple(examine(images, group.modalities, checks))
     failed = [one for one in findings if not one.passed]
     reason = "; ".join(f"{one.check} is {one.value:.3g}, limit {one.limit:.3g}" for one in failed)
-    return Verdict(candidate, images, findings, reason)
+    return Decision(candidate, images, findings, reason)
 
 
-def chosen(verdicts: Sequence[Verdict], settings: AtlasData) -> set[str]:
+def chosen(decisions: Sequence[Decision], settings: AtlasData) -> set[str]:
     """Names of the groups that are taken: by the rule, or those of the list.
 
     Raises:
         InputError: there are none, or the list names one that cannot be taken.
     """
-    passed = [verdict.candidate for verdict in verdicts if not verdict.reason]
+    passed = [decision.candidate for decision in decisions if not decision.reason]
     if not passed:
         raise InputError(
-            f"none of {len(verdicts)} possible groups of the atlas can be taken"
-            + (f" (the first: {verdicts[0].reason})" if verdicts else "")
+            f"none of {len(decisions)} possible groups of the atlas can be taken"
+            + (f" (the first: {decisions[0].reason})" if decisions else "")
             + "; change data.combinations, data.checks or the registry"
         )
     if settings.choose == "rule":
         return {one.group.group for one in choose(passed, settings.groups)}
-    return _listed(Path(settings.input) / LIST, verdicts)
+    return _listed(Path(settings.input) / LIST, decisions)
 
 
-def _listed(path: Path, verdicts: Sequence[Verdict]) -> set[str]:
+def _listed(path: Path, decisions: Sequence[Decision]) -> set[str]:
     """Names in the column `group` of the list, each of a candidate that passed."""
-    reasons = {verdict.candidate.group.group: verdict.reason for verdict in verdicts}
+    reasons = {decision.candidate.group.group: decision.reason for decision in decisions}
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             names = [row["group"].strip() for row in csv.DictReader(stream)]

@@ -1,0 +1,1 @@
+../../../src/tfsdiff/acquisition/atlas/decisions.py

@@ -1,1 +1,0 @@
-../../../src/tfsdiff/acquisition/atlas/verdicts.py
