@@ -18,7 +18,7 @@ class Params(Section):
 
 
 def epilog() -> str:
-    """What --help says below the options."""
+    """Text that --help prints below the options."""
     return (
         "`fetch` asks the server for what registry.yaml names and the cache lacks, and writes the "
         "SHA-256 of new files to lock.csv; `status` makes no request. The images are for "

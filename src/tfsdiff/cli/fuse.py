@@ -26,7 +26,7 @@ SUMMARY = "Fuse two anatomical images and a functional one into an 8-bit RGB PNG
 
 
 def epilog() -> str:
-    """What --help says below the options."""
+    """Text that --help prints below the options."""
     published = {name: method_class(name).published for name in names(fuses)}
     constants = "; ".join(
         f"{name} {' '.join(f'{key}={value}' for key, value in values.items())}"

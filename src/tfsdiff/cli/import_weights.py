@@ -17,7 +17,7 @@ SUMMARY = "Take over a checkpoint in the layout of a method's released code."
 
 
 def epilog() -> str:
-    """What --help says below the options."""
+    """Text that --help prints below the options."""
     return (
         f"METHOD is one of {', '.join(names(imports))}. Use DIR by `tfsdiff fuse --method METHOD "
         "--weights DIR` or, where METHOD enlarges, in front of another method by `tfsdiff fuse "

@@ -23,7 +23,7 @@ SUMMARY = "Score a fused image against its three sources and, if there is one, i
 
 
 def epilog() -> str:
-    """What --help says below the options."""
+    """Text that --help prints below the options."""
     conventions = "; ".join(f"{name}: {metric.convention}" for name, metric in METRICS.items())
     return (
         "All images are scored as 8-bit RGB of one size. Against the sources a score is the mean "

@@ -18,7 +18,7 @@ from tfsdiff.stages.support import cli
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     data: Data
     seed: int

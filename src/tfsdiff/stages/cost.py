@@ -30,7 +30,7 @@ from tfsdiff.stages.support.settings import ready
 
 
 class Params(Roles):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     cost: Cost

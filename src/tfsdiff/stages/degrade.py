@@ -13,7 +13,7 @@ from tfsdiff.stages.support.image_folders import map_folder
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
 

@@ -14,7 +14,7 @@ from tfsdiff.stages.support.enlarging import write_enlarged
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     methods: dict[str, dict[str, Any]]

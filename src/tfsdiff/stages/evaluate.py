@@ -17,7 +17,7 @@ from tfsdiff.stages.support import cli
 
 
 class Params(Lists):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     metrics: Metrics
 

@@ -18,7 +18,7 @@ from tfsdiff.stages.support.choose import spread
 
 
 class Params(Roles):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     report: Report
 

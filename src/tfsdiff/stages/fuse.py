@@ -14,7 +14,7 @@ from tfsdiff.stages.support.fusing import write_all
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     enlargers: tuple[str, ...]

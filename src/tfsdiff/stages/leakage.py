@@ -23,7 +23,7 @@ HELD_OUT = ("validation", "test")
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     data: Data

@@ -29,7 +29,7 @@ from tfsdiff.stages.support.choose import spread
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     metrics: Metrics

@@ -18,7 +18,7 @@ from tfsdiff.stages.support.image_folders import write_fused
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     sampling: Sampling

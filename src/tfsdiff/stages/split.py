@@ -14,7 +14,7 @@ from tfsdiff.stages.support import cli
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     seed: int
     split: Split

@@ -24,7 +24,7 @@ TITLES = {
 
 
 class Params(Lists):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     ablated: dict[str, Named]
     data: Data

@@ -18,7 +18,7 @@ from tfsdiff.stages.support.training import Examined, NetworkParams, Written, fi
 
 
 class Params(NetworkParams):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     methods: dict[str, dict[str, Any]]
     variants: dict[str, Variant]

@@ -21,7 +21,7 @@ from tfsdiff.training.log import Recipe
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     methods: dict[str, dict[str, Any]]

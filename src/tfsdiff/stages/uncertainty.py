@@ -32,7 +32,7 @@ BINS = 20
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     sampling: Sampling

@@ -32,7 +32,7 @@ AS_SET = "as set"  # name of the variant that changes nothing
 
 
 class Params(Section):
-    """What this stage may see."""
+    """The parameters that this stage may read."""
 
     compute: Compute
     fusers: tuple[str, ...]

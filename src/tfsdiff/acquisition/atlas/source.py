@@ -29,7 +29,7 @@ REGISTRY, LOCK = "registry.yaml", "lock.csv"
 
 @dataclass(frozen=True)
 class Atlas:
-    """The chosen groups with their images, and the files that say how they were chosen."""
+    """The chosen groups with their images, and the files that record how they were chosen."""
 
     items: list[tuple[Group, Images]]
     notes: dict[str, str]

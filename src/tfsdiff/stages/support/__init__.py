@@ -1,1 +1,1 @@
-"""What several stages share."""
+"""Helpers shared by several stages."""

@@ -1,4 +1,4 @@
-"""What the stages that enlarge share."""
+"""Helper shared by the stages that enlarge."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the stages that fuse high-resolution sources share."""
+"""Helpers shared by the stages that fuse high-resolution sources."""
 
 from collections.abc import Iterator
 from pathlib import Path
