@@ -62,6 +62,10 @@ class Sources:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._empty: dict[Path, bool] = {}
+        inside = (root / "src" / PACKAGE).rglob("*")
+        self._others = [path for path in inside if path.suffix not in (".py", ".pyc")]
+        self._others = [path for path in self._others if path.is_file()]
         self.graph = grimp.build_graph(PACKAGE, cache_dir=None)
         # All methods, whichever profile params.yaml was composed from.
         self._values = compose([], root / "workflow/conf")
@@ -117,15 +121,15 @@ class Sources:
 
     def _is_empty(self, file: Path) -> bool:
         """Whether a module has nothing but a docstring."""
-        body = ast.parse((self._root / file).read_text(encoding="utf-8")).body
-        return all(isinstance(node, ast.Expr) for node in body)
+        if file not in self._empty:
+            body = ast.parse((self._root / file).read_text(encoding="utf-8")).body
+            self._empty[file] = all(isinstance(node, ast.Expr) for node in body)
+        return self._empty[file]
 
     def _resources(self, file: Path) -> Iterator[Path]:
         """Files of the package that are no modules, and that the module `file` names."""
         text = (self._root / file).read_text(encoding="utf-8")
-        for path in (self._root / "src" / PACKAGE).rglob("*"):
-            if path.is_file() and path.suffix not in (".py", ".pyc") and path.name in text:
-                yield path.relative_to(self._root)
+        return (path.relative_to(self._root) for path in self._others if path.name in text)
 
     def links(self) -> dict[Path, Path]:
         """All links, below the folder of all links, and where they point to."""

@@ -346,6 +346,7 @@ def test_published_constants_are_those_of_the_configuration():
         assert stored.get(name, stored) == values
 
 
+@pytest.mark.slow
 def test_a_method_is_imported_only_where_it_is_used():
     code = (
         "import sys; from tfsdiff.cli import options, parser\n"

@@ -140,6 +140,7 @@ def test_a_file_gives_a_frozen_network(file, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_neither_package_is_imported(file):
     code = """
 import sys, torch, tfsdiff.metrics

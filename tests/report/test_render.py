@@ -4,6 +4,8 @@ import subprocess
 import sys
 from importlib.resources import files
 
+import pytest
+
 from tfsdiff.report.render import (
     Cell,
     Document,
@@ -54,6 +56,7 @@ def test_latex_escapes_each_special_character():
     )
 
 
+@pytest.mark.slow
 def test_rendering_waits_for_no_pytorch():
     code = (
         "import importlib, pkgutil, sys, tfsdiff.report as report\n"

@@ -404,6 +404,7 @@ def test_train_runs_itself_in_as_many_processes_as_it_is_told(folder, tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_log_in_a_repository_without_a_commit_names_the_cure(tmp_path, monkeypatch):
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     subprocess.run([sys.executable, "-m", "dvc", "init", "--quiet"], cwd=tmp_path, check=True)

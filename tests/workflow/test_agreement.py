@@ -52,6 +52,7 @@ def dvc_jobs(root):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_reader_gives_the_jobs_of_dvc(pipeline, dvc_jobs):
     ours = {
         stage.command(cell): [

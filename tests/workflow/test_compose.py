@@ -14,13 +14,13 @@ STAGE = {
 }
 CHOICES = [
     [],
-    ["profile=paper"],
     ["seed=7", "profile=ci"],
-    ["profile=ci", "data=directory", "data.input=../slices of mine"],
     ["data=directory", "data.input=in", "pairs=directory", "pairs.input='a, b'", "data.pixels=128"],
     ["scales=[2,4]", "train.learning_rate=1e-5", "report.controls=[]", "unet.attention_level=null"],
     ["+variants.changes.ctsr.wide={window_pixels: 7}", "compute.deterministic=false"],
 ]  # fmt: skip
+MORE = [["profile=paper"], ["profile=ci", "data=directory", "data.input=../slices of mine"]]
+MORE = [pytest.param(overrides, marks=pytest.mark.slow) for overrides in MORE]
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_the_committed_choice_is_none(root):
     assert (conf / f"{CHOSEN}.yaml").read_text() == choice([], conf)
 
 
-@pytest.mark.parametrize("overrides", CHOICES, ids=" ".join)
+@pytest.mark.parametrize("overrides", [*CHOICES, *MORE], ids=" ".join)
 def test_a_choice_composes_to_what_was_composed_when_it_was_made(project, overrides):
     conf = project / "workflow/conf"
     assert main(overrides) == 0

@@ -21,6 +21,12 @@ def project():
     return sources.Sources(ROOT)
 
 
+@pytest.fixture(scope="module")
+def files(project):
+    """Files that each folder of links depends on."""
+    return {folder: project.of(folder) for folder in project.folders}
+
+
 def test_links_are_up_to_date():
     assert sources.main(["--check"]) == 0
 
@@ -47,24 +53,23 @@ def test_inert_modules_exist_and_have_a_reason(project):
     assert all(sources.INERT.values())
 
 
-def test_inference_depends_on_nothing_that_trains(project):
-    for folder in project.folders:
+def test_inference_depends_on_nothing_that_trains(files):
+    for folder, paths in files.items():
         if not folder.startswith("train"):
-            paths = project.of(folder)
             assert not [path for path in paths if path.parts[2] == "training"], folder
             assert not [path for path in paths if path.name == "training.py"], folder
 
 
-def test_a_method_brings_no_other_method(project):
-    for folder in project.folders:
+def test_a_method_brings_no_other_method(files):
+    for folder, paths in files.items():
         method = folder.partition("/")[2]
         if method:
-            others = {path.parts[3] for path in project.of(folder) if path.parts[2] == "methods"}
+            others = {path.parts[3] for path in paths if path.parts[2] == "methods"}
             assert (others & set(METHODS)) <= {method}, folder
 
 
-def test_metrics_are_found_behind_their_registry(project):
-    names = {path.name for path in project.of("evaluate") if path.parts[2] == "metrics"}
+def test_metrics_are_found_behind_their_registry(files):
+    names = {path.name for path in files["evaluate"] if path.parts[2] == "metrics"}
     assert {"vif.py", "gradient.py", "ssim.py", "error.py", "lpips.py", "registry.py"} <= names
 
 

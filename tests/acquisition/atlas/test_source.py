@@ -80,6 +80,7 @@ def test_everything_once_and_then_from_the_cache(settings, server, atlas):
     assert told["case92", "tl1"]["origin"] == "registry"
 
 
+@pytest.mark.slow
 def test_the_rule_takes_as_many_as_wanted(settings):
     found = source.read_atlas(settings(groups=4))
     assert counts(found) == {GAD_PET: 2, GAD_SPECT: 1, PET: 1}
@@ -118,6 +119,7 @@ def test_forbidden_requests_are_not_made(settings, server, monkeypatch):
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_a_list_names_exactly_the_groups(settings):
     listed = settings(choose="list")
     path = Path(listed.input) / "groups.csv"
@@ -152,6 +154,7 @@ def test_nothing_that_can_be_taken(settings):
         source.read_atlas(settings(checks=strict.model_dump()))
 
 
+@pytest.mark.slow
 def test_a_weighting_that_nobody_knows_is_told_by_the_images(settings, capsys):
     """And one told without confidence is shown to the user, by name."""
     path = Path(settings().input) / source.REGISTRY
@@ -170,6 +173,7 @@ def test_a_weighting_that_nobody_knows_is_told_by_the_images(settings, capsys):
     assert ("case93/mr1 looks like MR-T1" in capsys.readouterr().err) == doubted
 
 
+@pytest.mark.slow
 def test_what_somebody_should_look_at_is_said_by_name(settings, server, capsys):
     path = Path(settings().input) / source.REGISTRY
     registry = yaml.safe_load(path.read_text())

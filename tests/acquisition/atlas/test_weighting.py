@@ -60,6 +60,7 @@ def test_measures_mean_what_they_say(ill):
     assert told["MR-Gad"]["enhancing_share"] > 0.001 > told["MR-T1"]["enhancing_share"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", WEIGHTINGS)
 @pytest.mark.parametrize(
     "window",
@@ -76,6 +77,7 @@ def test_the_window_does_not_matter(ill, modality, window):
     assert classify(shown).modality == modality
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", WEIGHTINGS)
 def test_traces_of_jpeg_do_not_matter(ill, modality):
     shown = []
@@ -95,6 +97,7 @@ def test_a_gain_leaves_the_measures_as_they_are(healthy):
     assert half.brain_share == full.brain_share
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", WEIGHTINGS)
 def test_a_smaller_head_at_another_place_is_told(ill, modality):
     shown = []
@@ -111,6 +114,7 @@ def test_slices_without_a_brain_and_near_the_vertex_do_not_count(ill):
     assert classify([empty, *ill["MR-T1"], empty, vertex]) == expected
 
 
+@pytest.mark.slow
 def test_order_does_not_matter_and_the_answer_is_always_the_same(ill):
     told = classify(ill["MR-Gad"])
     assert classify(ill["MR-Gad"]) == told

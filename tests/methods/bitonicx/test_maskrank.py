@@ -61,6 +61,7 @@ def test_agrees_with_the_definition(shape, reach, levels):
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.slow
 def test_images_too_large_for_short_integers():
     image, guide, *bands = scene(270, 250)
     wide = opening_closing(image, masks(image, guide, 4, *bands))

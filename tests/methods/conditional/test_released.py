@@ -135,8 +135,11 @@ def plain_chain(
     return states
 
 
+LONG_CHAIN = pytest.param(100, 1e-6, 1e-2, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize("method", layout.METHODS)
-@pytest.mark.parametrize(("steps", "first", "last"), [(40, 1e-4, 0.3), (100, 1e-6, 1e-2)])
+@pytest.mark.parametrize(("steps", "first", "last"), [(40, 1e-4, 0.3), LONG_CHAIN])
 def test_the_chain_is_the_released_one_step_by_step(
     method: str, steps: int, first: float, last: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:

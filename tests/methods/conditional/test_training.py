@@ -17,6 +17,9 @@ from tfsdiff.training.log import Recipe
 
 PSF = {"psf_weight": 1.0, "psf_mse": 1.0, "psf_ssim": 0.2, "tmfa_ratio": 4}
 SETTINGS = {"sr3": tiny.SR3, "tfsdiff": tiny.TFSDIFF | PSF}
+PREDICTIONS = [("diffusion", kind) for kind in ("eps", "v", "x0", "residual")]
+PREDICTIONS += [("regression", "x0")]
+USUAL = [("sr3", "diffusion", "eps"), ("tfsdiff", "diffusion", "residual")]
 
 
 def pairs_of(method: ConditionalMethod, images: Tensor) -> ConditionalPairs:
@@ -30,10 +33,13 @@ def objective_of(method: ConditionalMethod, images: Tensor, train: Train) -> Den
     return DenoisingObjective.of(method, tiny.denoiser(method), pairs, train)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize(
-    ("process", "kind"),
-    [("diffusion", kind) for kind in ("eps", "v", "x0", "residual")] + [("regression", "x0")],
+    ("name", "process", "kind"),
+    [
+        pytest.param(name, *one, marks=[] if (name, *one) in USUAL else pytest.mark.slow)
+        for name in SETTINGS
+        for one in PREDICTIONS
+    ],
 )
 def test_loss_falls_on_one_batch(
     name: str,

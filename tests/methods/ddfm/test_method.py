@@ -132,6 +132,7 @@ def test_learns_and_fuses(examples: Callable[..., Examples], recipe: Recipe) -> 
     assert torch.all((fused >= 0) & (fused <= 1))
 
 
+@pytest.mark.slow
 def test_two_trainings_give_the_same_weights(
     examples: Callable[..., Examples], recipe: Recipe, tmp_path: Path
 ) -> None:

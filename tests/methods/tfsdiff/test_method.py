@@ -58,8 +58,17 @@ def test_wrong_settings_are_refused(change: dict) -> None:
         build("tfsdiff", PAPER | change, 2)
 
 
-@pytest.mark.parametrize("tmfa", ["sources", "all", "none"])
-@pytest.mark.parametrize("psf_weight", [0.0, 1.0])
+@pytest.mark.parametrize(
+    ("tmfa", "psf_weight"),
+    [
+        ("sources", 1.0),
+        ("none", 0.0),
+        pytest.param("sources", 0.0, marks=pytest.mark.slow),
+        pytest.param("all", 0.0, marks=pytest.mark.slow),
+        pytest.param("all", 1.0, marks=pytest.mark.slow),
+        pytest.param("none", 1.0, marks=pytest.mark.slow),
+    ],
+)
 def test_learns_and_fuses(
     tmfa: str,
     psf_weight: float,

@@ -119,6 +119,7 @@ def test_learns_is_stored_and_fuses(
     assert loaded.state()[0].keys() == made.state()[0].keys()
 
 
+@pytest.mark.slow
 def test_generator_learns(examples: Callable[..., Examples], recipe: Recipe) -> None:
     train = TRAIN | {"steps": 24, "learning_rate": 1e-2, "ema_decay": 0.5, "validation_steps": 6}
     made, rows, data = make(train=train), tiny.Rows(), examples(2)
