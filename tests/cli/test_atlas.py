@@ -13,12 +13,16 @@ from tfsdiff.compose import compose
 CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
 
 
+@pytest.fixture(scope="module")
+def atlas():
+    return loopback_atlas.make(2, 64, real=False)
+
+
 @pytest.fixture
-def served(tmp_path, monkeypatch):
+def served(atlas, tmp_path, monkeypatch):
     """A server, and parameters that point at it."""
     monkeypatch.setenv("TFSDIFF_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    atlas = loopback_atlas.make(2, 64, real=False)
     loopback_atlas.describe(atlas, tmp_path / "atlas")
     with AtlasServer(atlas.files) as server:
         values = compose(

@@ -16,7 +16,7 @@ from tfsdiff.metrics.vif import vif
 RELATIVE = 1e-6
 
 
-@pytest.fixture(params=["random", pytest.param("real", marks=pytest.mark.shared)])
+@pytest.fixture(params=["random", pytest.param("real", marks=[pytest.mark.shared, pytest.mark.slow])])
 def images(request):
     """Pairs (N, 3, H, W) in float64: made ones, or real fused images with one source each."""
     if request.param == "random":

@@ -154,6 +154,7 @@ def test_no_slice_and_another_kind_of_image_are_refused(healthy):
         classify([np.stack([healthy["MR-T1"][0]] * 3, -1)])
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_real_series_of_known_weighting_are_told(shared):
     series = defaultdict(list)

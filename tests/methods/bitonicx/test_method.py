@@ -29,6 +29,7 @@ def round_half_up(image):
     return np.floor(np.clip(image, 0, 1) * 255 + 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("name", REFERENCES)
 def test_conforms_to_the_authors_code(shared, name):
@@ -41,6 +42,7 @@ def test_conforms_to_the_authors_code(shared, name):
     assert np.abs(np.clip(middle, 0, 1) - intermediate / 65535).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_conforms_through_the_method_interface(shared):
     sources, fused, _ = reference(shared, "bitonicx", REFERENCES[1])
@@ -48,6 +50,7 @@ def test_conforms_through_the_method_interface(shared):
     assert psnr(round_half_up(result.permute(1, 2, 0).numpy()), fused) >= 55
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_official_mode_is_close_to_the_authors_intent(shared):
     sources, fused, _ = reference(shared, "bitonicx", REFERENCES[1])

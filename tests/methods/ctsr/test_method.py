@@ -76,6 +76,7 @@ def released(shared):
     return read_dictionary(shared / "weights/ctsr_dictionary_512.mat")
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("name", REFERENCES)
 def test_conforms_to_the_authors_code(shared, released, name):

@@ -36,7 +36,9 @@ def test_same_bytes_twice_whatever_the_users_settings(tmp_path):
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["a.png", "b.png"]
 
 
-@pytest.mark.parametrize("columns", [1, 4, 7, 9, 15, 24])
+@pytest.mark.parametrize(
+    "columns", [1, 24, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 7, 9, 15))]
+)
 def test_width_is_within_bounds(columns, tmp_path):
     pictures = tuple((f"method {i}", flat(i)) for i in range(columns))
     draw_fusion_grid([Panel("group", pictures)], tmp_path / "a.png")
