@@ -87,7 +87,9 @@ def test_patients_differ(groups):
     assert np.abs(first.astype(int) - second).mean() > 8
 
 
-@pytest.mark.parametrize("pixels", [16, 64, 100, 256])
+@pytest.mark.parametrize(
+    "pixels", [100, *(pytest.param(pixels, marks=pytest.mark.slow) for pixels in (16, 64, 256))]
+)
 def test_every_modality_at_every_size(pixels):
     images = phantom.render(draw_patient(SEED, 1, 0.0), 95, ALL_MODALITIES, pixels)
     assert len(ALL_MODALITIES) == 8

@@ -1,9 +1,9 @@
 """Agreement with independent implementations, within 1e-4 relative (measured: far closer)."""
 
+import importlib
 import math
 
 import numpy as np
-import piq
 import pytest
 import torch
 from skimage import metrics as skimage_metrics
@@ -14,9 +14,16 @@ from tfsdiff.metrics.ssim import ssim
 from tfsdiff.metrics.vif import vif
 
 RELATIVE = 1e-6
+REAL = pytest.param("real", marks=[pytest.mark.shared, pytest.mark.slow])
 
 
-@pytest.fixture(params=["random", pytest.param("real", marks=[pytest.mark.shared, pytest.mark.slow])])
+@pytest.fixture(scope="module")
+def piq():
+    """Imported only where it is used, as that takes a second."""
+    return importlib.import_module("piq")
+
+
+@pytest.fixture(params=["random", REAL])
 def images(request):
     """Pairs (N, 3, H, W) in float64: made ones, or real fused images with one source each."""
     if request.param == "random":
@@ -43,7 +50,7 @@ def test_mse_and_rmse(images):
     agree(rmse(*images), np.sqrt(expected))
 
 
-def test_psnr(images):
+def test_psnr(images, piq):
     expected = by_skimage(skimage_metrics.peak_signal_noise_ratio, images, data_range=255)
     agree(psnr(*images), expected)
     agree(psnr(*images), piq.psnr(*images, data_range=255, reduction="none"))
@@ -53,7 +60,7 @@ def test_mae(images):
     agree(mae(*images), [torch.nn.functional.l1_loss(x, y) for x, y in zip(*images, strict=True)])
 
 
-def test_ssim(images):
+def test_ssim(images, piq):
     options = {
         "gaussian_weights": True,
         "sigma": 1.5,
@@ -65,11 +72,11 @@ def test_ssim(images):
     agree(ssim(*images), piq.ssim(*images, data_range=255, downsample=False, reduction="none"))
 
 
-def test_vif(images):
+def test_vif(images, piq):
     agree(vif(*images), piq.vif_p(*images, data_range=255, reduction="none"))
 
 
-def test_vif_of_constant_references(pair):
+def test_vif_of_constant_references(pair, piq):
     flat = torch.full_like(pair[0], 40)
     for x, y in ((flat, flat), (pair[0], flat), (flat, pair[0])):
         agree(vif(x, y), piq.vif_p(x, y, data_range=255, reduction="none"))

@@ -14,12 +14,15 @@ STAGE = {
 }
 CHOICES = [
     [],
-    ["seed=7", "profile=ci"],
     ["data=directory", "data.input=in", "pairs=directory", "pairs.input='a, b'", "data.pixels=128"],
     ["scales=[2,4]", "train.learning_rate=1e-5", "report.controls=[]", "unet.attention_level=null"],
     ["+variants.changes.ctsr.wide={window_pixels: 7}", "compute.deterministic=false"],
 ]  # fmt: skip
-MORE = [["profile=paper"], ["profile=ci", "data=directory", "data.input=../slices of mine"]]
+MORE = [
+    ["profile=paper"],
+    ["seed=7", "profile=ci"],
+    ["profile=ci", "data=directory", "data.input=../slices of mine"],
+]
 MORE = [pytest.param(overrides, marks=pytest.mark.slow) for overrides in MORE]
 
 

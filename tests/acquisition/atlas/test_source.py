@@ -146,6 +146,7 @@ def test_images_too_small_to_search_are_refused_before_anything_is_asked(setting
     assert server.requests == []
 
 
+@pytest.mark.slow
 def test_nothing_that_can_be_taken(settings):
     with pytest.raises(InputError, match="none of 0 possible groups"):
         source.read_atlas(settings(combinations=["CT_MR-T2_SPECT"]))

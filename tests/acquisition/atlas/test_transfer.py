@@ -250,7 +250,17 @@ LINES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("trouble", RECOVERED, ids=str)
+# Those that end with a time that is over, of which the fast tests wait for two.
+WAITING = {trouble.name for trouble in (*RECOVERED, *LINES) if {*SHORT, *HASTY} & {*trouble.change}}
+WAITING -= {"body stalls", "too slow", "time over before the connection is there"}
+
+
+def cases(troubles):
+    slow = [pytest.mark.slow]
+    return [pytest.param(one, marks=slow if one.name in WAITING else []) for one in troubles]
+
+
+@pytest.mark.parametrize("trouble", cases(RECOVERED), ids=str)
 def test_recovers_with_the_right_bytes(atlas, good, trouble):
     atlas.server.fail(NAME, trouble.faults)
     assert atlas.get(settings=settings(**trouble.change)) == good
@@ -261,7 +271,7 @@ def test_recovers_with_the_right_bytes(atlas, good, trouble):
     assert not any("cookie" in request.headers for request in atlas.server.requests)
 
 
-@pytest.mark.parametrize("trouble", LINES, ids=str)
+@pytest.mark.parametrize("trouble", cases(LINES), ids=str)
 def test_ends_with_one_clear_line(atlas, capsys, trouble):
     check_line(atlas, capsys, trouble)
 

@@ -41,6 +41,7 @@ def test_a_phantom_with_a_lesion_is_told(ill, modality):
     assert told.measures["slices"] == SLICES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", ["MR-T1", "MR-T2", "MR-PD"])
 def test_a_healthy_phantom_is_told(healthy, modality):
     assert classify(healthy[modality]).modality == modality

@@ -165,7 +165,9 @@ def test_automatic_half_length_has_the_published_values(threshold, half_length):
     assert automatic_half_length(threshold) == half_length
 
 
-@pytest.mark.parametrize("sigma", [0.01, 0.05, 0.1])
+@pytest.mark.parametrize(
+    "sigma", [0.05, *(pytest.param(sigma, marks=pytest.mark.slow) for sigma in (0.01, 0.1))]
+)
 def test_noise_level_of_gaussian_noise(sigma):
     image = 0.5 + sigma * np.random.default_rng(2).standard_normal((128, 120))
     assert noise_level(image) == pytest.approx(sigma, rel=0.05)

@@ -19,7 +19,7 @@ PSF = {"psf_weight": 1.0, "psf_mse": 1.0, "psf_ssim": 0.2, "tmfa_ratio": 4}
 SETTINGS = {"sr3": tiny.SR3, "tfsdiff": tiny.TFSDIFF | PSF}
 PREDICTIONS = [("diffusion", kind) for kind in ("eps", "v", "x0", "residual")]
 PREDICTIONS += [("regression", "x0")]
-USUAL = [("sr3", "diffusion", "eps"), ("tfsdiff", "diffusion", "residual")]
+USUAL = [("tfsdiff", "diffusion", "residual")]
 
 
 def pairs_of(method: ConditionalMethod, images: Tensor) -> ConditionalPairs:

@@ -8,7 +8,9 @@ from tfsdiff.evaluation.calibration import calibrate
 from tfsdiff.report.figures.calibration import Example, draw_calibration
 
 
-@pytest.mark.parametrize("factor", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize(
+    "factor", [1.0, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (0.2, 5.0))]
+)
 def test_calibration_draws_bins_and_maps_on_one_scale(factor, drawn, tmp_path, rng):
     deviation = torch.rand(4000, generator=rng) * 30
     error = torch.randn(4000, generator=rng) * deviation * factor
