@@ -18,7 +18,7 @@ check: lint
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m 'not slow'
 
 test: lint
-	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --durations=15
+	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 lint: $(STAMP)
 	ruff check .

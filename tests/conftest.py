@@ -21,6 +21,15 @@ torchvision_hook.install()  # piq and lpips, which ours is checked against, impo
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+# Files that take minutes: begun first, so that no worker waits for another at the end.
+LONGEST = ("workflow/test_end_to_end.py", "workflow/test_atlas.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first; all else stays in its order."""
+    items.sort(key=lambda item: not str(item.path).endswith(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with real slices, weights and reference outputs beside the repository."""

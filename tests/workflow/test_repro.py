@@ -24,7 +24,7 @@ stages:
     outs: [data/one.txt]
   two:
     matrix: {{letter: [a, b]}}
-    cmd: python src/step.py data/one.txt results/${{item.letter}}.txt{sleep}
+    cmd: python src/step.py data/one.txt results/${{item.letter}}.txt{wait}
     deps: [src/step.py, data/one.txt]
     outs: ["results/${{item.letter}}.txt"]
   table:
@@ -35,7 +35,13 @@ stages:
 STEP = """\
 import sys, time
 from pathlib import Path
-time.sleep(float(sys.argv[3]) if len(sys.argv) > 3 else 0)
+wait = sys.argv[3] if len(sys.argv) > 3 else "0"
+if wait == "go":
+    end = time.monotonic() + 60
+    while not Path("go").exists() and time.monotonic() < end:
+        time.sleep(0.05)
+else:
+    time.sleep(float(wait))
 Path(sys.argv[2]).parent.mkdir(exist_ok=True)
 Path(sys.argv[2]).write_text(Path(sys.argv[1]).read_text() + "+")
 with open("ran", "a") as stream:
@@ -46,12 +52,12 @@ with open("ran", "a") as stream:
 class Small:
     """A project of four jobs, each of which notes that it ran."""
 
-    def __init__(self, folder, sleep=""):
+    def __init__(self, folder, wait=""):
         self.folder = folder
         (folder / "src").mkdir()
         (folder / "src/step.py").write_text(STEP)
         (folder / "src/text.txt").write_text("text")
-        (folder / "dvc.yaml").write_text(DVC.format(sleep=sleep))
+        (folder / "dvc.yaml").write_text(DVC.format(wait=wait))
         (folder / "params.yaml").write_text("seed: 1\ncompute: {device: cpu, threads: 1}\n")
         (folder / ".gitignore").write_text("/data/\n/results/\n/.snakemake/\n")
         (folder / "workflow").mkdir()
@@ -166,7 +172,7 @@ def test_from_nothing_and_again_and_after_an_edit(small):
 
 @pytest.mark.slow
 def test_an_interrupted_run_ends_with_its_code_and_goes_on(tmp_path):
-    small = Small(tmp_path, sleep=" 6")
+    small = Small(tmp_path, wait=" go")  # so the run cannot end before it is interrupted
     process = small.start()
     while not (small.folder / "data/one.txt").exists():
         time.sleep(0.1)
@@ -179,6 +185,7 @@ def test_an_interrupted_run_ends_with_its_code_and_goes_on(tmp_path):
     assert process.returncode == program.INTERRUPTED, output
     assert "goes on from here" in output
     assert small.ran() == ["data/one.txt"]
+    (small.folder / "go").touch()
     code, output = small.repro()
     assert code == 0, output
     assert small.ran() == ALL[1:]
@@ -187,7 +194,7 @@ def test_an_interrupted_run_ends_with_its_code_and_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_an_edit_during_the_run_is_not_recorded(tmp_path):
-    small = Small(tmp_path, sleep=" 4")
+    small = Small(tmp_path, wait=" 4")
     process = small.start()
     while not (small.folder / "data/one.txt").exists():
         time.sleep(0.1)
