@@ -15,11 +15,11 @@ STAGE = {
 CHOICES = [
     [],
     ["data=directory", "data.input=in", "pairs=directory", "pairs.input='a, b'", "data.pixels=128"],
-    ["scales=[2,4]", "train.learning_rate=1e-5", "report.controls=[]", "unet.attention_level=null"],
     ["+variants.changes.ctsr.wide={window_pixels: 7}", "compute.deterministic=false"],
 ]  # fmt: skip
 MORE = [
     ["profile=paper"],
+    ["scales=[2,4]", "train.learning_rate=1e-5", "report.controls=[]", "unet.attention_level=null"],
     ["seed=7", "profile=ci"],
     ["profile=ci", "data=directory", "data.input=../slices of mine"],
 ]
@@ -46,6 +46,7 @@ def test_a_choice_composes_to_what_was_composed_when_it_was_made(project, overri
     assert composed == compose(overrides, conf) == compose([], conf, CHOSEN)
 
 
+@pytest.mark.slow
 def test_a_later_choice_replaces_the_one_before(project):
     assert main(["profile=ci", "seed=7"]) == main(["profile=paper"]) == 0
     assert compose([], project / "workflow/conf", CHOSEN)["seed"] == 2024
@@ -78,7 +79,7 @@ def test_elsewhere_one_line_says_where(tmp_path, monkeypatch, capsys):
     [
         ("profile=nothing", "profile/nothing"),
         ("data=directory", "data.input"),
-        ("profil=ci", "profil"),
+        pytest.param("profil=ci", "profil", marks=pytest.mark.slow),
         ("~cost", "cannot be deleted"),
     ],
 )

@@ -231,6 +231,7 @@ def tree(folder):
     }
 
 
+@pytest.mark.slow
 def test_a_broken_transfer_is_mended_underway(settings, server):
     server.fail(FILE, [broken_off(300)])
     assert counts(source.read_atlas(settings()))[GAD_PET] == 4

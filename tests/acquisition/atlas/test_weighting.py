@@ -47,6 +47,7 @@ def test_a_healthy_phantom_is_told(healthy, modality):
     assert classify(healthy[modality]).modality == modality
 
 
+@pytest.mark.slow
 def test_contrast_agent_that_nothing_takes_up_is_taken_for_t1_with_reserve(healthy):
     told = classify(healthy["MR-Gad"])  # a known error
     assert told.modality == "MR-T1"
@@ -89,6 +90,7 @@ def test_traces_of_jpeg_do_not_matter(ill, modality):
     assert classify(shown).modality == modality
 
 
+@pytest.mark.slow
 def test_a_gain_leaves_the_measures_as_they_are(healthy):
     image = healthy["MR-T1"][2]
     full, half = measure(image // 2 * 2), measure(image // 2)
@@ -108,6 +110,7 @@ def test_a_smaller_head_at_another_place_is_told(ill, modality):
     assert classify(shown).modality == modality
 
 
+@pytest.mark.slow
 def test_slices_without_a_brain_and_near_the_vertex_do_not_count(ill):
     empty = np.zeros((256, 256), np.uint8)
     vertex = np.pad(ill["MR-T2"][2][::4, ::4], 96)
@@ -123,6 +126,7 @@ def test_order_does_not_matter_and_the_answer_is_always_the_same(ill):
     assert (reverse.modality, reverse.confidence) == (told.modality, pytest.approx(told.confidence))
 
 
+@pytest.mark.slow
 def test_one_slice_is_less_sure_than_many(healthy):
     many, one = classify(healthy["MR-T2"]), classify(healthy["MR-T2"][2:3])
     assert one.modality == many.modality == "MR-T2"

@@ -218,6 +218,7 @@ def test_two_calls_share_the_generator_and_carry_the_chroma() -> None:
     torch.testing.assert_close(spread[inside[:, 0]], wanted[inside[:, 0]], atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["paper", "official"])
 def test_an_image_does_not_depend_on_its_batch(mode: str) -> None:
     made, data = make(mode=mode), batch(3, (13, 18))

@@ -68,6 +68,7 @@ def test_picture_of_a_split_in_which_nothing_is_comparable(leaks, drawn, tmp_pat
     assert "nothing in training is comparable" in [text.get_text() for text in drawn[0].texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", LABELS)
 def test_names_do_not_run_into_what_is_beside_them(rule, leaks, drawn, tmp_path):
     near = Group("a-name-of-twenty-letters-and-more", COMBINATION, "q", 7, *group(7).modalities)
