@@ -25,6 +25,8 @@ QUICK = (
     "data.transfer.requests_per_second=1000",
     "data.transfer.first_wait_seconds=0.01",
     "data.transfer.timeout_seconds=5",
+    "fusers=[bitonicx,mean]",  # test_end_to_end.py runs them all
+    "ablations=[tfsdiff_no_tmfa]",
 )
 
 
