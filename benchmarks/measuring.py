@@ -16,7 +16,7 @@ from tfsdiff.core import backend
 from tfsdiff.core.backend import Backend
 from tfsdiff.evaluation.measure import seconds
 from tfsdiff.methods.conditional.network import ConditionalUNet
-from tfsdiff.methods.conditional.training import initial_network
+from tfsdiff.methods.conditional.training import initial_unet
 from tfsdiff.methods.tfsdiff.method import TFSDiff
 from tfsdiff.params import Compute, Diffusion, Precision, Train, UNet, validate
 
@@ -48,7 +48,7 @@ class Model:
     def initial_network(self) -> ConditionalUNet:
         """The network with initial weights; what it puts out does not matter here."""
         draw, channels = torch.Generator().manual_seed(0), self.method.condition_channels
-        return initial_network(channels, self.unet, *self.method.gate, draw)
+        return initial_unet(channels, self.unet, *self.method.gate, draw)
 
 
 def arguments(

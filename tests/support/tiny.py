@@ -10,7 +10,7 @@ from tfsdiff.diffusion.denoiser import Denoiser
 from tfsdiff.methods import build, training_module
 from tfsdiff.methods.base import Method
 from tfsdiff.methods.conditional.method import ConditionalMethod
-from tfsdiff.methods.conditional.training import initial_network
+from tfsdiff.methods.conditional.training import initial_unet
 from tfsdiff.params import Diffusion, Train, UNet
 
 UNET = UNet(
@@ -65,7 +65,7 @@ def with_weights(
     if lively:
         unet = unet.model_copy(update={"initialisation": "orthogonal"})
     noise = torch.Generator().manual_seed(1)
-    network = initial_network(method.condition_channels, unet, *method.gate, noise)
+    network = initial_unet(method.condition_channels, unet, *method.gate, noise)
     sections = {"unet": unet, "diffusion": diffusion}
     values = {key: section.model_dump(mode="json") for key, section in sections.items()}
     method.set_network(CPU.place(network), values, CPU)

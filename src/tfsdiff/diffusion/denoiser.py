@@ -1,4 +1,4 @@
-"""A network and what it puts out, as one thing: an estimate of the clean image x_0.
+"""What a network predicts (eps, v, x0 or a residual), and how the clean image x_0 follows from it.
 
 A noisy image at level g = sqrt(alpha_bar) is x_g = g x_0 + sqrt(1 - g^2) eps, with standard normal
 eps. Images are in [-1, 1]. Noise levels g are float64 tensors (B,): 1 - g^2 cancels in single
@@ -190,14 +190,14 @@ class Regression(Denoiser):
 
     def forward(self, condition: Tensor, x_g: Tensor, g: Tensor) -> Estimate:
         """Estimate x_0 from the condition; arguments as for any denoiser."""
-        nothing = torch.full_like(g, self._lowest_level())
+        nothing = torch.full_like(g, self._noisiest_level())
         return super().forward(condition, torch.zeros_like(x_g), nothing)
 
     def levels(self, sampling: Sampling) -> tuple[float, ...]:
         """One evaluation, however many are asked for."""
-        return self._lowest_level(), 1.0
+        return self._noisiest_level(), 1.0
 
-    def _lowest_level(self) -> float:
+    def _noisiest_level(self) -> float:
         return self.schedule.alpha_bar[-1].sqrt().item()
 
 

@@ -1,4 +1,8 @@
-"""Noise schedules: how much of the image is left after step t of T."""
+"""Noise schedules: how much of the image is left after step t of T.
+
+A noise level is stated by what is left: g = sqrt(alpha_bar), 1 for the clean image and near 0 for
+almost pure noise. Sampling therefore goes through rising levels.
+"""
 
 import math
 from dataclasses import dataclass
@@ -28,7 +32,7 @@ class Schedule:
 
     @property
     def T(self) -> int:
-        """T."""
+        """Number of noise levels, T of the paper."""
         return len(self.alpha_bar) - 1
 
     def subsequence(self, evaluations: int, spacing: Spacing = "time") -> tuple[float, ...]:

@@ -44,7 +44,7 @@ def train_section(method: LearnedMethod) -> Train:
     return section
 
 
-def fit_network(
+def run_training(
     method: LearnedMethod,
     network: nn.Module,
     objective: Objective,

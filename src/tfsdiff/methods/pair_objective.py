@@ -11,7 +11,7 @@ from tfsdiff.common.sequences import evenly
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.tensors import luminance
 from tfsdiff.methods.base import Examples
-from tfsdiff.methods.fitting import fit_network
+from tfsdiff.methods.fitting import run_training
 from tfsdiff.methods.pairwise import FeedForwardFuser, LearnedPairSettings, slots
 from tfsdiff.training.evaluate import mean_losses, sheet
 from tfsdiff.training.loader import crop
@@ -153,4 +153,6 @@ def fit_on_pairs(
     seen, unseen = (objective(grey_pairs(x), settings, backend) for x in (train, validation))
     evaluator = PairEvaluator(unseen, method.evaluate, recipe.seed)
     data = [x for part in (seen, unseen) for x in (part.pairs.visible, part.pairs.other)]
-    return fit_network(method, network, seen, evaluator, settings.train, data, recipe, backend, log)
+    return run_training(
+        method, network, seen, evaluator, settings.train, data, recipe, backend, log
+    )

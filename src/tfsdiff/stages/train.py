@@ -11,16 +11,26 @@ With `train.processes` above 1 the stage runs itself under torchrun, one process
 from pathlib import Path
 from typing import Any
 
-from tfsdiff.params import Variant
-from tfsdiff.stages.support import cli
+from tfsdiff import methods
+from tfsdiff.data.dataset import load_batch, select
+from tfsdiff.data.split import Part
+from tfsdiff.methods.base import Examples
+from tfsdiff.params import Compute, Diffusion, Section, Train, UNet, Variant
+from tfsdiff.stages.support import cli, torchrun
 from tfsdiff.stages.support.settings import settings_of
-from tfsdiff.stages.support.training import Examined, NetworkParams, Written, fit_network
+from tfsdiff.stages.support.training import TrainingOutputs, fit_and_save
+from tfsdiff.training.log import Recipe
 
 
-class Params(NetworkParams):
+class Params(Section):
     """The parameters that this stage may read."""
 
+    compute: Compute
+    diffusion: Diffusion
     methods: dict[str, dict[str, Any]]
+    seed: int
+    train: Train
+    unet: UNet
     variants: dict[str, Variant]
 
 
@@ -39,9 +49,17 @@ def train(
     out: Path,
 ) -> None:
     """Fit `network`, a method or a variant, on the training subset and write it to `out`."""
-    read, written = Examined(split, high, low, truth), Written(checkpoints, speeds, live, out)
+
+    def examples(part: Part) -> Examples:
+        groups = select(high, split, part)
+        return Examples(load_batch(high, groups, truth), load_batch(low, groups))
+
+    torchrun.relaunch(params.train.processes)
+    recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)
     settings = settings_of(network, params.methods, params.variants)
-    fit_network(params, network, settings, scale, read, written)
+    method = methods.build(network, settings, scale)
+    outputs = TrainingOutputs(checkpoints, speeds, live, out)
+    fit_and_save(network, method, examples, recipe, params.compute, outputs)
 
 
 if __name__ == "__main__":

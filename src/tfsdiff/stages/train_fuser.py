@@ -16,7 +16,7 @@ from tfsdiff.data.split import Part
 from tfsdiff.methods.base import Examples
 from tfsdiff.params import Compute, Section
 from tfsdiff.stages.support import cli
-from tfsdiff.stages.support.training import Written, fit_and_save
+from tfsdiff.stages.support.training import TrainingOutputs, fit_and_save
 from tfsdiff.training.log import Recipe
 
 
@@ -49,9 +49,9 @@ def train_fuser(
     settings = params.methods[fuser]
     method = methods.build(fuser, settings, scale=None)
     recipe = Recipe(params.seed, checkpoints)
-    written = Written(checkpoints, speeds, live, out)
+    outputs = TrainingOutputs(checkpoints, speeds, live, out)
     weights = methods.weights_of(settings)
-    fit_and_save(fuser, method, examples, recipe, params.compute, written, weights)
+    fit_and_save(fuser, method, examples, recipe, params.compute, outputs, weights)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from tfsdiff.methods.conditional.blocks import NoiseEmbedding, SelfAttention
 from tfsdiff.methods.conditional.network import SqueezeExcitation
-from tfsdiff.methods.conditional.training import initial_network
+from tfsdiff.methods.conditional.training import initial_unet
 from tfsdiff.methods.normalisation import GroupNorm
 from tfsdiff.params import UNet
 
@@ -26,7 +26,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 def randomised(gate: str = "none", settings: UNet = TINY):
     """A network whose last convolution is not zero."""
     settings = settings.model_copy(update={"initialisation": "orthogonal"})
-    return initial_network(9, settings, gate, 4, seeded())
+    return initial_unet(9, settings, gate, 4, seeded())
 
 
 @pytest.mark.parametrize("gate", ["sources", "all", "none"])
@@ -59,11 +59,11 @@ def test_output_depends_on_condition_image_and_level() -> None:
 
 def test_weights_depend_on_the_generator_alone() -> None:
     torch.manual_seed(1)
-    first = initial_network(3, TINY, "none", 1, seeded(5)).state_dict()
+    first = initial_unet(3, TINY, "none", 1, seeded(5)).state_dict()
     after = torch.rand(1)
     torch.manual_seed(2)
-    second = initial_network(3, TINY, "none", 1, seeded(5)).state_dict()
-    other = initial_network(3, TINY, "none", 1, seeded(6)).state_dict()
+    second = initial_unet(3, TINY, "none", 1, seeded(5)).state_dict()
+    other = initial_unet(3, TINY, "none", 1, seeded(6)).state_dict()
     assert all(torch.equal(first[key], second[key]) for key in first)
     assert not torch.equal(first["downs.0.weight"], other["downs.0.weight"])
     torch.manual_seed(1)
@@ -71,7 +71,7 @@ def test_weights_depend_on_the_generator_alone() -> None:
 
 
 def test_initialisations() -> None:
-    kaiming = initial_network(3, TINY, "none", 1, seeded())
+    kaiming = initial_unet(3, TINY, "none", 1, seeded())
     weight = kaiming.ups[0].res_block.block1.block[3].weight
     assert weight.var().item() == pytest.approx(2 / (weight.shape[1] * 9), rel=0.1)
     assert kaiming.final_conv.block[3].weight.abs().max() == 0

@@ -17,7 +17,7 @@ from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.methods.base import Examples
 from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, ImageLoss
 from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
-from tfsdiff.methods.fitting import fit_network
+from tfsdiff.methods.fitting import run_training
 from tfsdiff.metrics.error import psnr
 from tfsdiff.metrics.ssim import ssim
 from tfsdiff.metrics.windows import PEAK
@@ -41,20 +41,20 @@ def fit(
 ) -> None:
     """Train the network of `method` to draw the images that belong to the conditions."""
     values = recipe.values()
-    network = initial_network(
+    network = initial_unet(
         method.condition_channels, recipe.unet, *method.gate, generator(recipe.seed, "weights")
     )
     denoiser = method.denoiser(network, values, backend)
     seen, unseen = (method.pairs(x).for_network(network.multiple) for x in (train, validation))
     check_crop(recipe.train, network.multiple, tuple(seen.target.shape[-2:]))
-    objective, exam = (
+    objective, unseen_objective = (
         DenoisingObjective.of(method, denoiser, pairs, recipe.train) for pairs in (seen, unseen)
     )
-    trained = fit_network(
+    trained = run_training(
         method,
         denoiser,
         objective,
-        DenoisingEvaluator(exam, backend, recipe.seed),
+        DenoisingEvaluator(unseen_objective, backend, recipe.seed),
         recipe.train,
         [x for pairs in (seen, unseen) for x in (pairs.condition, pairs.target)],
         recipe,
@@ -186,7 +186,7 @@ class DenoisingEvaluator:
         return tuple(((x + 1) / 2).clamp(0, 1) for x in images)
 
 
-def initial_network(
+def initial_unet(
     condition_channels: int,
     settings: UNetParams,
     gate: Gate,

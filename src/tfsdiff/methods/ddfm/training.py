@@ -16,7 +16,7 @@ from tfsdiff.methods.ddfm.method import DDFM
 from tfsdiff.methods.ddfm.network import multiple
 from tfsdiff.methods.ddfm.prior import NOISE_LEVELS, RGB, SCHEDULE, estimator, evenly_spaced
 from tfsdiff.methods.ddfm.settings import Settings
-from tfsdiff.methods.fitting import fit_network, initial_network, train_section
+from tfsdiff.methods.fitting import initial_network, run_training, train_section
 from tfsdiff.training.evaluate import mean_losses, sheet
 from tfsdiff.training.loader import check_crop, crop
 from tfsdiff.training.log import Log, Recipe
@@ -31,7 +31,7 @@ def fit(
     check_crop(section, 1, tuple(train.high.sources.shape[-2:]))
     seen, unseen = (PriorObjective(images_of(x), settings, backend) for x in (train, validation))
     network = initial_network(method.new_network, recipe.seed)
-    trained = fit_network(
+    trained = run_training(
         method,
         network,
         seen,

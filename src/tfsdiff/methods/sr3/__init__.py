@@ -1,1 +1,1 @@
-"""SR3: enlargement by a diffusion model."""
+"""SR3: enlargement by a conditional diffusion; `tfsdiff.methods.conditional.training` trains it."""

@@ -1,1 +1,0 @@
-../../../../src/tfsdiff/training/parallel.py
