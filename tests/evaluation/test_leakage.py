@@ -1,29 +1,12 @@
 import pytest
 
-from tfsdiff.data.slices import Group
-from tfsdiff.evaluation.leakage import Leak, Neighbour, summarise, typical
-
-COMBINATION = "CT_MR-T2_SPECT-Tc"
-
-
-def group(number, patient="p"):
-    return Group(f"g{number}", COMBINATION, patient, number, *COMBINATION.split("_"))
-
-
-def neighbours(*values, seen=True):
-    """One a similarity, None where nothing is comparable."""
-    return tuple(
-        Neighbour(group(i), None if value is None else group(100 + i, "q"), value, seen)
-        for i, value in enumerate(values)
-    )
+from leaks import neighbours, random_and_blocks
+from tfsdiff.evaluation.leakage import summarise, typical
 
 
 @pytest.fixture
 def leaks():
-    return [
-        Leak("random", "test", neighbours(0.99, 0.9, 0.96, 0.91, 0.5)),
-        Leak("blocks", "test", neighbours(0.6, None, 0.95, seen=False)),
-    ]
+    return random_and_blocks()
 
 
 def test_summary_counts_what_is_above_and_not_at_the_levels(leaks):
