@@ -1,6 +1,7 @@
 # make repro   set up and run the whole experiment of params.yaml (profile demo as committed)
 # make check   set up and run lint, import contracts and the fast tests: within a minute
 # make test    the same with all tests
+# make docs    write the documentation site to site/, and check that its generated parts are up to date
 # make sources after a change of imports: update the links to the code that each stage depends on
 PYTHON ?= python3
 VENV   ?= .venv
@@ -8,8 +9,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: repro check test lint sources ablations clean
+.PHONY: repro check test lint docs sources ablations clean
 
 repro: $(STAMP)
 	python workflow/repro.py
@@ -17,7 +19,7 @@ repro: $(STAMP)
 check: lint
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m 'not slow'
 
-test: lint
+test: lint docs
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
 lint: $(STAMP)
@@ -26,6 +28,10 @@ lint: $(STAMP)
 	snakefmt --check Snakefile
 	codespell
 	lint-imports
+
+docs: $(STAMP)
+	python docs/tools/generate.py --check
+	mkdocs build --strict --quiet
 
 sources: $(STAMP)
 	python workflow/sources.py
@@ -42,5 +48,5 @@ $(STAMP): pyproject.toml requirements/constraints.txt
 	@git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { echo "DVC needs a git repository with a commit, as a clone is; in an unpacked archive: git init && git add . && git commit -m Start" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt torch uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c requirements/constraints.txt --group dev --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c requirements/constraints.txt --group dev --editable '.[docs]'
 	touch $@

@@ -1,0 +1,5 @@
+"""Generated blocks of the reference pages."""
+
+from collections.abc import Callable
+
+BLOCKS: dict[str, Callable[..., str]] = {}
