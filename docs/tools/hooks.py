@@ -19,6 +19,15 @@ MATHEMATICS = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
 
+SCHEME = """<script>
+(() => {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const follow = () => document.body.setAttribute("data-md-color-scheme", dark.matches ? "slate" : "default");
+  dark.addEventListener("change", follow);
+  follow();
+})();
+</script>"""
+
 
 class RepositoryLinks(Treeprocessor):
     """Lets links that leave the pages lead to the repository, or name the file."""
@@ -138,3 +147,8 @@ def mathml(tex: str, display: bool, page: str) -> str:
     if left:
         LOG.warning("%s: formula %s: %s is not understood", page, tex, html.unescape(left[0]))
     return text
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Let the colours follow the system, before anything is drawn."""
+    return re.sub(r"<body[^>]*>", lambda body: body[0] + SCHEME, output, count=1)
