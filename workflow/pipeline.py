@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
+NOTHING = "(?!)"  # the empty pattern would match anything
 
 
 class Stage:
@@ -63,9 +64,9 @@ class Stage:
         ]
 
     def constraints(self) -> dict[str, str]:
-        """Regular expressions of the wildcards: the values of the matrix."""
+        """Regular expressions of the wildcards: the values of the matrix, or what never matches."""
         return {
-            axis: "|".join(re.escape(value) for value in values)
+            axis: "|".join(re.escape(value) for value in values) or NOTHING
             for axis, values in self.axes.items()
         }
 

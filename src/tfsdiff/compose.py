@@ -103,9 +103,20 @@ def compose(overrides: list[str], conf: Path, config: str = DEFAULT) -> dict[str
     try:
         with hydra.initialize_config_dir(str(conf.resolve()), version_base=None):
             composed = hydra.compose(config, overrides)
+        if missing := sorted(OmegaConf.missing_keys(composed)):
+            raise InputError(_wanted(missing))
         return OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise InputError(f"{conf}: {' '.join(str(error).split())}") from None
+
+
+def _wanted(missing: list[str]) -> str:
+    """What to give for keys that the configurations leave to the user."""
+    given = " ".join(f"{key}={'FOLDER' if key.endswith('.input') else 'VALUE'}" for key in missing)
+    others = {"data.input": "data=atlas", "pairs.input": "pairs=none"}
+    instead = " ".join(others[key] for key in missing if key in others)
+    choose = f", or choose {instead}" if instead else ""
+    return f"no value for {' and '.join(missing)}: add {given}{choose}"
 
 
 def choice(overrides: list[str], conf: Path) -> str:

@@ -135,3 +135,11 @@ def test_reader_refuses_templates_that_it_does_not_know():
         stage.command({"scale": "2"})
     with pytest.raises(KeyError, match="has no 'scales'"):
         Stage("odd", {"cmd": "run", "matrix": {"scale": "${scales}"}}, {})
+
+
+def test_an_empty_axis_matches_nothing():
+    entry = {"cmd": "run", "outs": ["out/${item.scale}"], "matrix": {"scale": "${scales}"}}
+    stage = Stage("odd", entry, {"scales": []})
+    assert stage.all_outputs() == []
+    assert not re.fullmatch(stage.constraints()["scale"], "")
+    assert not re.fullmatch(stage.constraints()["scale"], "2")

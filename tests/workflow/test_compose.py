@@ -78,7 +78,8 @@ def test_elsewhere_one_line_says_where(tmp_path, monkeypatch, capsys):
     ("override", "named"),
     [
         ("profile=nothing", "profile/nothing"),
-        ("data=directory", "data.input"),
+        ("data=directory", "add data.input=FOLDER, or choose data=atlas"),
+        ("profile=harvard", "data.input=FOLDER pairs.input=FOLDER, or choose data=atlas pairs=none"),
         pytest.param("profil=ci", "profil", marks=pytest.mark.slow),
         ("~cost", "cannot be deleted"),
     ],

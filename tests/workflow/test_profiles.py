@@ -14,7 +14,8 @@ from tfsdiff.methods.conditional import released
 from tfsdiff.methods.conditional.network import ConditionalUNet
 from tfsdiff.stages.support import settings
 
-PROFILES = ["demo", "ci", "harvard", "paper", "official"]
+PROFILES = ["demo", "ci", "showcase", "harvard", "paper", "official"]
+FOLDERS = {"harvard": ["data.input=slices", "pairs.input=pairs"]}  # what the user has to name
 STAGES = [
     "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train", "train_fuser",
     "enlarge", "enlarge_learned", "fuse", "fuse_learned", "sample", "evaluate", "table", "figure",
@@ -25,7 +26,7 @@ STAGES = [
 @functools.cache
 def values_of(root, profile):
     """Composed values; not to be changed, as all tests share them."""
-    return compose([f"profile={profile}"], root / "workflow/conf")
+    return compose([f"profile={profile}", *FOLDERS.get(profile, [])], root / "workflow/conf")
 
 
 @pytest.fixture(params=PROFILES)
