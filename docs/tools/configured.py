@@ -22,13 +22,14 @@ from tfsdiff.methods.learned import LearnedMethod
 from tfsdiff.methods.tgfuse.network import Generator
 
 ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = {"harvard": ("data.input=FOLDER", "pairs.input=FOLDER")}  # that a profile asks for
 SCALE = 4  # the network of an enlarger or a joint method is the same at all scales
 
 
 @functools.cache
 def parameters(profile: str) -> Mapping[str, Any]:
     """All parameters of a profile, as `params.yaml` would hold them."""
-    return compose([f"profile={profile}"], ROOT / CONF)
+    return compose([f"profile={profile}", *FOLDERS.get(profile, ())], ROOT / CONF)
 
 
 def method(name: str, profile: str) -> LearnedMethod:
@@ -69,7 +70,7 @@ def count(network: nn.Module) -> int:
 
 
 def operations(network: nn.Module, side: int) -> int:
-    """Operations of one evaluation: two a multiplication and addition, as the stage `cost` counts."""
+    """Operations of one evaluation, counted as by the stage `cost`."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(*inputs(network, side))
     return counter.get_total_flops()

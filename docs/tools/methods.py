@@ -14,7 +14,6 @@ from typing import Any
 
 import configured
 from configured import ROOT
-
 from tfsdiff.methods import METHODS, method_class
 from tfsdiff.methods.base import Enlarger, JointMethod
 from tfsdiff.methods.conditional.method import ConditionalMethod
