@@ -1,8 +1,3 @@
-# make repro   set up and run the whole experiment of params.yaml (profile demo as committed)
-# make check   set up and run lint, import contracts and the fast tests: within a minute
-# make test    the same with all tests
-# make docs    write the documentation site to site/, and check that its generated parts are up to date
-# make sources after a change of imports: update the links to the code that each stage depends on
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -11,35 +6,39 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export DVC_NO_ANALYTICS := 1
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: repro check test lint docs sources ablations clean
+.DEFAULT_GOAL := help
+.PHONY: help repro check test lint docs sources ablations clean
 
-repro: $(STAMP)
+help: ## list these targets
+	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+repro: $(STAMP) ## set up and run the whole experiment of params.yaml (as committed: the profile demo)
 	python workflow/repro.py
 
-check: lint
+check: lint ## set up and run lint, import contracts and the fast tests: within a minute
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile -m 'not slow'
 
-test: lint docs
+test: lint docs ## the same with all tests, and the documentation
 	OMP_NUM_THREADS=1 python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --durations=15
 
-lint: $(STAMP)
+lint: $(STAMP) ## check style, spelling and import contracts
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile
 	codespell
 	lint-imports
 
-docs: $(STAMP)
+docs: $(STAMP) ## check the generated parts of the documentation and write the site to site/
 	python docs/tools/generate.py --check
 	mkdocs build --strict --quiet
 
-sources: $(STAMP)
+sources: $(STAMP) ## after a change of imports: update the links to the code that each stage depends on
 	python workflow/sources.py
 
-ablations: $(STAMP)
+ablations: $(STAMP) ## train and score the ablations, by Snakemake
 	snakemake --cores all ablations
 
-clean:
+clean: ## remove the virtual environment and what Snakemake remembers
 	rm -rf $(VENV) .snakemake
 
 # pip installs torch first, for CPU or CUDA as its index has it; uv keeps that build and installs the rest faster.

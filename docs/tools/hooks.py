@@ -22,7 +22,8 @@ MATHEMATICS = re.compile(
 SCHEME = """<script>
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const follow = () => document.body.setAttribute("data-md-color-scheme", dark.matches ? "slate" : "default");
+  const scheme = () => dark.matches ? "slate" : "default";
+  const follow = () => document.body.setAttribute("data-md-color-scheme", scheme());
   dark.addEventListener("change", follow);
   follow();
 })();

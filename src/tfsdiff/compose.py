@@ -177,11 +177,18 @@ def write(overrides: list[str], root: Path) -> None:
             temporary.write_text(text, encoding="utf-8")
 
 
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m tfsdiff.compose", description=__doc__)
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="e.g. profile=ci data.patients=6"
+    )
+    return parser
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tfsdiff.compose", description=__doc__)
-    parser.add_argument("overrides", nargs="*", help="e.g. profile=ci data.patients=6")
-    overrides = parser.parse_args(arguments).overrides
+    overrides = parser().parse_args(arguments).overrides
     return exit_code(lambda: write(overrides, project_root(Path.cwd())))
 
 

@@ -38,10 +38,10 @@ class Section(BaseModel):
 class Compute(Section):
     """Where and how to compute. The number of threads fixes the order of floating-point sums."""
 
-    device: Literal["cpu", "cuda"]
-    threads: Count
+    device: Literal["cpu", "cuda"]  # where networks compute
+    threads: Count  # of each process, on the CPU
     precision: Precision  # of convolutions and matrix products
-    compile: bool  # by torch.compile: takes a minute, which pays on GPUs in longer trainings
+    compile: bool  # the networks, by torch.compile: a minute, which pays in long trainings on GPUs
     deterministic: bool  # on GPUs: bit-identical results, by slower kernels
 
 
@@ -50,9 +50,9 @@ class PhantomData(Section):
 
     source: Literal["phantom"]
     input: str  # the generator's own code: a change of it makes new patients
-    pixels: Annotated[int, Field(ge=16, le=256)]
-    patients: Count
-    slices_per_patient: Annotated[int, Field(ge=1, le=12)]
+    pixels: Annotated[int, Field(ge=16, le=256)]  # side of an image
+    patients: Count  # number of virtual patients
+    slices_per_patient: Annotated[int, Field(ge=1, le=12)]  # each slice is one group
     combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT-Tc, dealt to the patients in turn
     lesion_share: Fraction  # share of the patients that carry a lesion
 
@@ -61,29 +61,29 @@ class DirectoryData(Section):
     """A folder of registered groups: manifest.csv and images/GROUP/MODALITY.png."""
 
     source: Literal["directory"]
-    input: str  # the folder
+    input: str  # the folder of the groups
     pixels: Count  # side that every image must have
 
 
 class Transfer(Section):
     """How files are requested: one after another over one connection, with retries."""
 
-    requests_per_second: Annotated[float, Field(gt=0)]  # at most
+    requests_per_second: Annotated[float, Field(gt=0)]  # highest rate
     timeout_seconds: Annotated[float, Field(gt=0)]  # to connect, and between two chunks of a body
     file_seconds: Annotated[float, Field(gt=0)]  # after which an attempt at a file is abandoned
-    attempts: Count  # at a file, the first included
+    attempts: Count  # at one file, the first included
     first_wait_seconds: Annotated[float, Field(ge=0)]  # before the second attempt; then doubled
     longest_wait_seconds: Annotated[float, Field(ge=0)]  # also the limit for Retry-After
-    largest_bytes: Count  # of a file; a slice is never larger
+    largest_bytes: Count  # of one file; a slice is never larger
 
 
 class Checks(Section):
     """Criteria that a group must meet to be accepted."""
 
-    search_pixels: Count  # how far copies are shifted to look for better mutual information
-    shift_pixels: Annotated[float, Field(ge=0)]  # displacement of the best copy: at most
-    cut_share: Fraction  # of the extent of the uptake, on one line at its border: at most
-    content_share: Fraction  # of the image above background level: at least
+    search_pixels: Count  # how far a copy is shifted in search of the most mutual information
+    shift_pixels: Annotated[float, Field(ge=0)]  # longest shift of the best copy that is accepted
+    cut_share: Fraction  # largest share of the extent of the uptake on one line at its border
+    content_share: Fraction  # smallest share of an image above the level of the background
 
 
 class AtlasData(Section):
@@ -92,13 +92,14 @@ class AtlasData(Section):
     source: Literal["atlas"]
     input: str  # folder of registry.yaml, lock.csv and, where `choose` is list, groups.csv
     base: str  # address of the atlas
-    pixels: Count  # side of the canonical form
+    pixels: Count  # side of an image
     combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT (of any tracer); empty: all there are
     groups: Count | None  # how many are chosen, by the rule; null: all
-    choose: Literal["rule", "list"]
+    choose: Literal["rule", "list"]  # list: the groups of groups.csv
     guesses: bool  # also request undocumented series
     patience: Count  # consecutive missing slices that end a series of unknown range
-    incomplete: Literal["refuse", "accept"]  # what to do where files are missing
+    # where files are missing; refuse: the stage fails; accept: without their groups it goes on
+    incomplete: Literal["refuse", "accept"]
     transfer: Transfer
     checks: Checks
 
@@ -115,28 +116,30 @@ Data = Annotated[PhantomData | DirectoryData | AtlasData, Field(discriminator="s
 class Split(Section):
     """The three parts: counts where their sum is the number of groups, else shares."""
 
+    # patient: all groups of a patient in one part; random: as published, neighbouring slices leak
     rule: Literal["random", "patient"]
-    train: Count
-    validation: Count
-    test: Count
-    gap_slices: Annotated[int, Field(ge=0)]  # left out between blocks where patients are too few
+    train: Count  # groups, or a share
+    validation: Count  # groups, or a share
+    test: Count  # groups, or a share
+    # slices left out between the parts of one patient, where there are fewer than three patients
+    gap_slices: Annotated[int, Field(ge=0)]
 
 
 class Resolution(Section):
     """Side of the high-resolution images, in pixels."""
 
-    hr_pixels: Annotated[int, Field(ge=16)]
+    hr_pixels: Annotated[int, Field(ge=16)]  # side of truth and fused image
 
 
 class UNet(Section):
     """The U-Net of SR3 (Saharia et al. 2021)."""
 
-    width: Count
-    multipliers: tuple[Count, ...]
+    width: Count  # channels of the first level
+    multipliers: tuple[Count, ...]  # of the width, one a level
     blocks: Count  # residual units a level
     attention_level: Annotated[int, Field(ge=0)] | None  # index of the level that attends, or none
     groups: Count  # of the group normalisation
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]  # share of activations, in training
     initialisation: Literal["kaiming", "orthogonal"]  # orthogonal: as released
 
     @model_validator(mode="after")
@@ -152,29 +155,29 @@ class Diffusion(Section):
     """The forward process and what the network predicts."""
 
     noise_levels: Count  # T
-    schedule: Literal["linear", "cosine"]
-    beta_start: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule
-    beta_end: Annotated[float, Field(gt=0, lt=1)]
-    prediction: Prediction  # paper: eps
+    schedule: Literal["linear", "cosine"]  # of beta
+    beta_start: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule, at t = 1
+    beta_end: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule, at t = T
+    prediction: Prediction  # what the network predicts; paper: eps
 
 
 class Train(Section):
     """Optimisation of a network."""
 
-    steps: Count
-    batch: Count  # of all processes together
+    steps: Count  # updates of the weights
+    batch: Count  # images a step, of all processes together
     processes: Count  # that share a batch, one a GPU; fixes the order of sums as threads do
     accumulate: Count  # parts of a batch whose gradients are added up, to save memory
     optimiser: Literal["adam", "adamw"]
-    learning_rate: Annotated[float, Field(gt=0)]
-    warmup_steps: Annotated[int, Field(ge=0)]
-    decay: Literal["constant", "cosine"]
-    gradient_clip: Annotated[float, Field(gt=0)] | None
-    ema_decay: Annotated[float, Field(ge=0, lt=1)]
-    crop_pixels: Annotated[int, Field(ge=11)] | None  # crops (SSIM needs 11), or null
+    learning_rate: Annotated[float, Field(gt=0)]  # after the warm-up
+    warmup_steps: Annotated[int, Field(ge=0)]  # in which the learning rate rises linearly
+    decay: Literal["constant", "cosine"]  # of the learning rate after the warm-up
+    gradient_clip: Annotated[float, Field(gt=0)] | None  # largest norm of the gradient; null: any
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]  # of the average of the weights; 0: no average
+    crop_pixels: Annotated[int, Field(ge=11)] | None  # side of crops; null: whole images
     augment: Literal["none", "flip", "square"]  # horizontal flips; square: quarter turns as well
-    checkpoint_steps: Count
-    validation_steps: Count
+    checkpoint_steps: Count  # between two checkpoints
+    validation_steps: Count  # between two validations
     validation_images: Count  # drawn for PSNR, SSIM and the grid of samples
     validation_evaluations: Count  # to draw one of them, by DDIM
     keep: Literal["last", "best"]  # averaged weights at the end, or of the best validation PSNR
@@ -183,10 +186,10 @@ class Train(Section):
 class Sampling(Section):
     """Reverse process at inference."""
 
-    sampler: Literal["ancestral", "ddim", "dpmpp"]  # dpmpp: DPM-Solver++ (2M)
-    evaluations: Count  # of the network; ancestral on all T noise levels is the paper's
+    sampler: Literal["ancestral", "ddim", "dpmpp"]  # ancestral: the paper; dpmpp: DPM-Solver++ (2M)
+    evaluations: Count  # calls of the network an image; ancestral with all T is the paper's
     spacing: Spacing  # of the noise levels: evenly in t, or in log-SNR
-    batch: Count
+    batch: Count  # images drawn at once
 
 
 class Metrics(Section):
@@ -223,7 +226,7 @@ class Quality(Section):
     """Quality against evaluations: every sampler at each number of them."""
 
     networks: tuple[str, ...]  # joint networks
-    scales: tuple[Count, ...]
+    scales: tuple[Count, ...]  # of enlargement
     groups: Count  # test groups drawn
     evaluations: tuple[Count, ...]  # at most diffusion.noise_levels
 
@@ -238,7 +241,7 @@ class Cost(Section):
 class Uncertainty(Section):
     """Mean and deviation over several fusions of the same sources."""
 
-    scales: tuple[Count, ...]
+    scales: tuple[Count, ...]  # of enlargement
     samples: Annotated[int, Field(ge=2)]  # fusions a group
     groups: Count  # test groups drawn
     evaluations: Count  # to draw one; the number best for images may make all fusions alike

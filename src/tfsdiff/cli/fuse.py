@@ -49,8 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("--method", required=True, help="listed below")
-    add("--anatomical", required=True, nargs=2, type=Path, metavar=("A", "B"))
-    add("--functional", required=True, type=Path, metavar="F")
+    add(
+        "--anatomical",
+        required=True,
+        nargs=2,
+        type=Path,
+        metavar=("A", "B"),
+        help="CT or MR images",
+    )
+    add("--functional", required=True, type=Path, metavar="F", help="PET or SPECT")
     add(
         "--modalities",
         nargs=3,

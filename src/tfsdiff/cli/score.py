@@ -34,9 +34,9 @@ def epilog() -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("fused", type=Path, metavar="FUSED")
-    add("--sources", required=True, nargs=3, type=Path, metavar=("A", "B", "F"))
-    add("--truth", type=Path, metavar="T")
+    add("fused", type=Path, metavar="FUSED", help="the image to score")
+    add("--sources", required=True, nargs=3, type=Path, metavar=("A", "B", "F"), help="its sources")
+    add("--truth", type=Path, metavar="T", help="its ground truth")
     add("--json", action="store_true", help='print JSON; an infinite value is the text "inf"')
     add(
         "--lpips-backbone",

@@ -47,18 +47,18 @@ class Settings(Section):
     """How CTSR is run, and how its dictionary is learned."""
 
     dictionary: str  # "learned", or a file
-    learned_from: Literal["images", "textures"]  # this and the next four: of a learned dictionary
-    atoms: Count
-    sparsity: Count
-    iterations: Count
+    learned_from: Literal["images", "textures"]  # whole images, or the layer that is coded
+    atoms: Count  # of a learned dictionary
+    sparsity: Count  # most atoms a patch, while learning
+    iterations: Count  # of K-SVD
     patches: Count  # most patches learned from
-    rolling_pixels: Positive
-    rolling_levels: Positive
-    rolling_passes: Count
-    stride: Annotated[int, Field(ge=1, le=SIDE)]
-    error: Positive
-    threshold: Positive
-    window_pixels: Odd
+    rolling_pixels: Positive  # deviation of the rolling guidance filter in the plane
+    rolling_levels: Positive  # and over the values of the guide
+    rolling_passes: Count  # of that filter
+    stride: Annotated[int, Field(ge=1, le=SIDE)]  # pixels between the patches that are fused
+    error: Positive  # norm of a patch's residual at which coding ends
+    threshold: Positive  # difference in brightness below which the sharper structure is taken
+    window_pixels: Odd  # side of the window that sharpness is summed in
 
 
 class CTSR(ClassicalFuser):
