@@ -514,7 +514,7 @@ BLOCKS: dict[str, Callable[..., str]] = {
     "common-parameters": common_parameters,
     "data-parameters": data_parameters,
     "method-parameters": method_parameters,
-    "variants": variants,
+    "variant-settings": variants,
     "command": command,
     "compose-command": compose_command,
     "stages": stages,
