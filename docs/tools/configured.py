@@ -39,10 +39,10 @@ def method(name: str, profile: str) -> LearnedMethod:
 
 def network(name: str, profile: str) -> nn.Module:
     """The network of a method as a profile configures it, on the device `meta`."""
-    values = parameters(profile)
+    values, made = parameters(profile), method(name, profile)
+    recipe = {key: values[key] for key in ("unet", "diffusion")}
     with torch.device("meta"):
-        recipe = {key: values[key] for key in ("unet", "diffusion")}
-        return method(name, profile).new_network(recipe).eval()
+        return made.new_network(recipe).eval()
 
 
 def inputs(network: nn.Module, side: int) -> tuple[Any, ...]:
