@@ -69,6 +69,7 @@ class Drawing:
     def __init__(self, name: str, title: str, caption: str = "") -> None:
         self.name, self.title, self.caption = name, title, caption
         self.parts: list[str] = []
+        self.heads: dict[str, int] = {}
         self.text(MARGIN, 26, title, 16, bold=True)
         if caption:
             self.text(MARGIN, 45, caption, SMALL, colour=MUTED)
@@ -112,8 +113,14 @@ class Drawing:
         )
 
     def note(self, y: float, lines: Sequence[str]) -> float:
-        """Lines of smaller text from margin to margin; returns where the next may begin."""
+        """Lines of smaller text from margin to margin; returns where the next may begin.
+
+        Raises:
+            ValueError: a line does not fit.
+        """
         for line in lines:
+            if extent(line, 12, False) > WIDTH - 1.5 * MARGIN:
+                raise ValueError(f"{line!r} is wider than the drawing")
             self.text(MARGIN, y + 12, line, 12, colour=MUTED)
             y += 15.5
         return y
@@ -123,15 +130,19 @@ class Drawing:
         *points: tuple[float, float],
         dashed: bool = False,
         colour: str = INK,
-        head: bool = True,
     ) -> None:
         """A line through `points`, with a head at its end."""
         path = " ".join(f"{'L' if i else 'M'}{x:g} {y:g}" for i, (x, y) in enumerate(points))
         style = ' stroke-dasharray="4 3"' if dashed else ""
-        end = f' marker-end="url(#{self.name}-head)"' if head else ""
         self.parts.append(
-            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.3"{style}{end}/>'
+            f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.3"{style} '
+            f'marker-end="url(#{self._head(colour)})"/>'
         )
+
+    def _head(self, colour: str) -> str:
+        """Identifier of the arrow head of a colour."""
+        number = self.heads.setdefault(colour, len(self.heads))
+        return f"{self.name}-head-{number}"
 
     def sign(self, x: float, y: float, sign: str) -> Box:
         """A circle with a sign of an operation in it."""
@@ -176,9 +187,14 @@ class Drawing:
             f'width="{WIDTH * SCALE:g}" height="{height * SCALE:g}" role="img" '
             f'aria-labelledby="{self.name}-title" font-family="{FONT}">',
             f'<title id="{self.name}-title">{escape(self.title)}</title>',
-            f'<defs><marker id="{self.name}-head" viewBox="0 0 10 10" refX="9" refY="5" '
-            f'markerWidth="7" markerHeight="7" orient="auto"><path d="M0 1L9 5L0 9z" '
-            f'fill="context-stroke"/></marker></defs>',
+            "<defs>",
+            *(
+                f'<marker id="{self._head(colour)}" viewBox="0 0 10 10" refX="9" refY="5" '
+                'markerWidth="7" markerHeight="7" orient="auto">'
+                f'<path d="M0 1L9 5L0 9z" fill="{colour}"/></marker>'
+                for colour in self.heads
+            ),
+            "</defs>",
             f'<rect x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1:g}" rx="8" '
             f'fill="{CARD}" stroke="{RIM}"/>',
         )
@@ -187,5 +203,5 @@ class Drawing:
 
 def extent(text: str, size: float, bold: bool) -> float:
     """About how wide a line of text is."""
-    units = sum(0.33 if c in NARROW else 0.88 if c in WIDE else 0.56 for c in text)
+    units = sum(0.33 if c in NARROW else 0.88 if c in WIDE else 0.535 for c in text)
     return size * units * (1.06 if bold else 1)

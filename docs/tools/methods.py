@@ -176,20 +176,6 @@ def settings_file(name: str) -> Path:
     return ROOT / configured.CONF / "methods" / f"{name}.yaml"
 
 
-def collected(block: Callable[[str], str]) -> Callable[[str], str]:
-    """`block`, or a sentence in its place where the results were not collected yet."""
-
-    @functools.wraps(block)
-    def filled(name: str) -> str:
-        try:
-            return block(name)
-        except FileNotFoundError as error:
-            return f"*{error}.*"
-
-    return filled
-
-
-@collected
 def scores(name: str) -> str:
     """Rows of the method in Table 1 against the ground truth."""
     found = [
@@ -197,21 +183,31 @@ def scores(name: str) -> str:
         for row in read("table1.csv", "table")
         if row["against"] == "truth" and name in row["row"].split("-")
     ]
+    if not found:
+        return f"No row of Table 1 has {method_label(name)}."
     rows = [
         (row["label"], "" if row["row"].endswith("-full") else f"×{row['scale']}", *marks(row))
         for row in unrepeated(found)
     ]
-    return table(("Method", "Scale", *map(head, SCORES)), rows, texts=2)
+    return f"{table(('Method', 'Scale', *map(head, SCORES)), rows, texts=2)}\n\n{tested()}"
 
 
-def unrepeated(rows: Iterable[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
-    """Rows without the copies of those that stand beside every scale."""
-    seen = set()
-    for row in rows:
-        key = row["row"] if row["row"].endswith("-full") else (row["row"], row["scale"])
-        if key not in seen:
-            seen.add(key)
-            yield row
+def tested() -> str:
+    """On which images the methods were scored."""
+    about = run()
+    part = about["data"]["split"]["test"]
+    patients = "one patient" if part["patients"] == 1 else f"{part['patients']} patients"
+    return (
+        f"Profile `{about['profile']}`: mean over {part['groups']} test groups of {patients}, "
+        "against the truth made by BitonicX."
+    )
+
+
+def unrepeated(rows: Sequence[Mapping[str, str]]) -> Iterator[Mapping[str, str]]:
+    """Those at full resolution first, once each, and not beside every scale; then the others."""
+    full = {row["row"]: row for row in rows if row["row"].endswith("-full")}
+    yield from full.values()
+    yield from (row for row in rows if row["row"] not in full)
 
 
 def marks(row: Mapping[str, str]) -> Iterator[str]:
@@ -221,24 +217,39 @@ def marks(row: Mapping[str, str]) -> Iterator[str]:
         yield printed(float(text), METRICS[metric].decimals) if text else NONE
 
 
-@collected
 def cost(name: str) -> str:
-    """What the method costs by itself, and behind or in front of others."""
+    """What the method costs by itself, and behind an enlarger."""
     rows = [
         (
-            f"`{row['row']}`",
+            cost_label(row["row"]),
             quantity(int(row["parameters"]), ""),
             quantity(int(row["operations"]), "FLOP") if row["operations"] else NONE,
-            duration(float(row["seconds"])) if row.get("seconds") else NONE,
-            quantity(int(row["peak_bytes"]), "B") if row.get("peak_bytes") else NONE,
+            duration(float(row["seconds"])) if row["seconds"] else NONE,
+            quantity(int(row["peak_bytes"]), "B") if row["peak_bytes"] else NONE,
         )
         for row in read("cost.csv", "cost")
-        if name in row["row"].split("-")
+        if name == row["row"].split("-")[0]
     ]
-    return table(("Row", "Parameters", "Operations", "Seconds", "Peak memory"), rows)
+    heads = ("One group", "Parameters", "Operations", "Seconds", "Peak memory")
+    about = run()
+    side, device = about["data"]["pixels"], about["machine"]["device"]
+    return (
+        f"{table(heads, rows)}\n\nProfile `{about['profile']}`, {side} × {side} pixels, {device}."
+    )
 
 
-@collected
+def cost_label(row: str) -> str:
+    """Name for readers of a row of costs: METHOD, METHOD-ENLARGER or METHOD-full."""
+    name, _, rest = row.partition("-")
+    if rest == "full":
+        return f"{method_label(name)} alone"
+    if rest:
+        return f"{method_label(rest)} + {method_label(name)}"
+    if issubclass(method_class(name), Enlarger):
+        return f"{method_label(name)}, three sources"
+    return method_label(name)
+
+
 def variants(name: str) -> str:
     """What other settings of the fuser change, with the same weights."""
     rows = [
@@ -253,6 +264,12 @@ def variants(name: str) -> str:
     ]
     heads = ("Variant", "Settings", "PSNR to the first line [dB]", *map(head, SCORES))
     return table(heads, rows, texts=2)
+
+
+@functools.cache
+def run() -> dict[str, Any]:
+    """What made the results: profile, data, machine."""
+    return json.loads((RESULTS / "run.json").read_text(encoding="utf-8"))
 
 
 @functools.cache

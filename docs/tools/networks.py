@@ -7,18 +7,19 @@ docs/figures; `--check` writes nothing and exits 1 naming those that would chang
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import configured
 import torch
-from configured import ROOT
-from drawing import INK, LEADING, MARGIN, MUTED, WIDTH, Drawing
 from torch import Tensor, nn
 
+import configured
+from configured import ROOT
+from drawing import INK, LEADING, MARGIN, MUTED, WIDTH, Drawing
 from tfsdiff.methods.cddfuse.network import CDDFuse
 from tfsdiff.methods.conditional import blocks
 from tfsdiff.methods.conditional.network import ConditionalUNet
@@ -55,9 +56,7 @@ def evaluated(network: nn.Module, side: int) -> dict[str, Tensor]:
 
         return hook
 
-    handles = [
-        module.register_forward_hook(note(name)) for name, module in network.named_modules()
-    ]
+    handles = [module.register_forward_hook(note(name)) for name, module in network.named_modules()]
     try:
         with torch.no_grad():
             outputs[""] = network(*configured.inputs(network, side))
@@ -243,11 +242,11 @@ def prior(network: GuidedUNet, title: str, caption: str, name: str) -> str:
     bottom = drawing.note(
         bottom + 14,
         (
-            f"The step t enters every residual block: an embedding of {4 * channels} numbers "
-            f"({size(network.time_embed)} parameters)",
-            "scales and shifts its second normalisation. Residual blocks (not counted above) also",
-            "halve and double the resolution. Dashed: the output of every block of the way down is",
-            "joined to the input of one of the way up.",
+            f"An embedding of the step t ({4 * channels} numbers, {size(network.time_embed)} "
+            "parameters) scales and shifts",
+            "the second normalisation of every residual block. Further residual blocks, not",
+            "counted above, halve and double the resolution. Dashed: the output of every block",
+            "of the way down is joined to the input of one of the way up.",
         ),
     )
     bottom = drawing.legend(bottom + 4, [entry for entry in KEY if entry[0] != "gate"])
@@ -263,7 +262,9 @@ def decomposition(network: CDDFuse, title: str, caption: str, name: str) -> str:
     outputs = evaluated(network, SIDE)
     encoder, decoder = network.DIDF_Encoder, network.DIDF_Decoder
     drawing = Drawing(name, title, caption)
-    drawing.frame(6, 102, WIDTH - 12, 206, f"encoder, the same for all images: {size(encoder)}", 124)
+    drawing.frame(
+        6, 102, WIDTH - 12, 206, f"encoder, the same for all images: {size(encoder)}", 124
+    )
     made: dict[str, list] = {"base": [], "detail": []}
     for number, x in enumerate((MARGIN, WIDTH / 2 + 6)):
         width = WIDTH / 2 - MARGIN - 6
@@ -358,7 +359,9 @@ def transformers(network: Generator, title: str, caption: str, name: str) -> str
         box = drawing.box(MARGIN, y, width, lines, "convolution")
         drawing.arrow(above.bottom, box.top)
         side = output.shape[-1]
-        mask = drawing.box(x_mask, y + 22, mask_width, (f"m{level}: 1 × {side} × {side}", rule), "gate")
+        mask = drawing.box(
+            x_mask, y + 22, mask_width, (f"m{level}: 1 × {side} × {side}", rule), "gate"
+        )
         times = drawing.sign(x_times, mask.right[1], "×")
         drawing.arrow(mask.right, times.left)
         drawing.arrow((box.right[0], y + 10), (x_times, y + 10), times.top)
@@ -417,7 +420,7 @@ def transformers(network: Generator, title: str, caption: str, name: str) -> str
 def flow_ddfm() -> str:
     """One step of the sampler of DDFM."""
     drawing = Drawing("flow-ddfm", "DDFM: one step of the sampler", "repeated at every noise level")
-    x, width = 130, 220
+    x, width, edge = 118, 214, WIDTH - MARGIN - 6
     first = drawing.box(x, 60, width, ("noisy image at level t", "three channels"), "image")
     net = drawing.box(x, 120, width, ("prior: a U-Net", "predicts the noise"), "attention")
     clean = drawing.box(x, 180, width, ("estimate of the clean image",), "image")
@@ -427,26 +430,21 @@ def flow_ddfm() -> str:
         ("EM step", "E: weights of both sources, scales", "M: luminance, total variation"),
         "gate",
     )  # fmt: skip
-    new = drawing.box(
-        x, 352, width, ("rectified estimate", "new luminance, same chroma"), "image"
-    )
+    new = drawing.box(x, 352, width, ("rectified estimate", "new luminance, same chroma"), "image")
     step = drawing.box(x, 412, width, ("sampler", "noisy image at the next level"), "convolution")
     boxes = (first, net, clean, luma, em, new, step)
-    for one, other in zip(boxes, boxes[1:], strict=False):
+    for one, other in itertools.pairwise(boxes):
         drawing.arrow(one.bottom, other.top)
     sources = drawing.box(MARGIN, 272, 92, ("sources", "luminances", "I and V"), "image")
     drawing.arrow(sources.right, (em.x, sources.right[1]))
-    state = drawing.box(WIDTH - MARGIN - 92, 272, 92, ("state", "two scales,", "gradient"), "detail")
+    state = drawing.box(edge - 108, 272, 94, ("state", "two scales,", "gradient"), "detail")
     drawing.arrow((em.right[0], 288), (state.x, 288))
     drawing.arrow((state.x, 310), (em.right[0], 310))
-    edge = WIDTH - MARGIN - 6
-    drawing.arrow(step.right, (edge, step.right[1]), (edge, 340), colour=MUTED, head=False)
-    drawing.arrow((edge, 260), (edge, first.right[1]), first.right, colour=MUTED)
+    loop = (step.right, (edge, step.right[1]), (edge, first.right[1]), first.right)
+    drawing.arrow(*loop, colour=MUTED)
     bottom = drawing.note(
         472,
-        (
-            "The last rectified estimate is the fused image. The state goes from step to step.",
-        ),
+        ("The last rectified estimate is the fused image. The state goes from step to step.",),
     )
     return drawing.svg(bottom + 8)
 
@@ -456,8 +454,8 @@ def flow_bitonicx() -> str:
     drawing = Drawing("flow-bitonicx", "BitonicX", "nothing is learned; call 1, then call 2")
     parts = (
         ("base", "maximum", "", "convolution"),
-        ("coarse detail", "CNP network", "majority vote", "gate"),
-        ("fine detail", "PAPCNN", "fires more", "detail"),
+        ("coarse detail", "CNP network,", "majority vote", "gate"),
+        ("fine detail", "PAPCNN network,", "more firings", "detail"),
     )
     drawing.frame(6, 54, WIDTH - 12, 262, "call 1: the anatomical images")
     top = drawing.box(90, 76, 300, ("anatomical image 1, anatomical image 2",), "image")
@@ -476,7 +474,7 @@ def flow_bitonicx() -> str:
     drawing.arrow(second.bottom, split.top)
     parts = (
         ("base", "maximum", "", "convolution"),
-        ("detail", "energy: gradient, clarity", "majority vote", "gate"),
+        ("detail", "energy: gradient, clarity,", "majority vote", "gate"),
     )
     _choices(drawing, split, 458, parts)
     result = drawing.box(110, 558, 260, ("sum: fused luminance",), "image")
@@ -511,7 +509,7 @@ def flow_ctsr() -> str:
     )
     drawing.arrow(first.right, second.left)
     end = drawing.box(110, 422, 260, ("fused image", "with the functional chroma"), "image")
-    drawing.arrow((second.bottom[0], second.bottom[1]), (second.bottom[0], end.right[1]), end.right)
+    drawing.arrow(second.bottom, (second.bottom[0], end.y))
     return drawing.svg(end.bottom[1] + 14)
 
 
