@@ -62,12 +62,7 @@ def registry() -> Blocks:
     """All functions by name, of every module named by `REGISTRIES`."""
     blocks: Blocks = {}
     for module in REGISTRIES:
-        try:
-            entries = importlib.import_module(module).BLOCKS
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
-            continue
+        entries = importlib.import_module(module).BLOCKS
         double = blocks.keys() & entries.keys()
         if double:
             raise BlockError(f"docs/tools/{module}.py: block {min(double)!r} is defined twice")

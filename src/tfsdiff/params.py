@@ -168,7 +168,7 @@ class Train(Section):
     batch: Count  # images a step, of all processes together
     processes: Count  # that share a batch, one a GPU; fixes the order of sums as threads do
     accumulate: Count  # parts of a batch whose gradients are added up, to save memory
-    optimiser: Literal["adam", "adamw"]
+    optimiser: Literal["adam", "adamw"]  # as in torch, with its defaults
     learning_rate: Annotated[float, Field(gt=0)]  # after the warm-up
     warmup_steps: Annotated[int, Field(ge=0)]  # in which the learning rate rises linearly
     decay: Literal["constant", "cosine"]  # of the learning rate after the warm-up

@@ -16,7 +16,7 @@ ORDER = ("anatomical_1", "anatomical_2", "functional")
 class Settings(Section):
     """Which source to return."""
 
-    source: Literal["anatomical_1", "anatomical_2", "functional"]
+    source: Literal["anatomical_1", "anatomical_2", "functional"]  # the image returned
 
 
 class Copy(Fuser):

@@ -21,7 +21,7 @@ IMAGE_CHANNELS = 3
 class Architecture(Section):
     """Of an unconditional denoiser of RGB images."""
 
-    width: Count
+    width: Count  # channels of the first level
     multipliers: tuple[Count, ...]  # of the width, one a level
     blocks: Count  # residual blocks a level
     attention_levels: tuple[Annotated[int, Field(ge=0)], ...]  # that attend; the middle does always

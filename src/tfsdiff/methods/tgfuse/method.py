@@ -31,12 +31,12 @@ class Settings(LearnedPairSettings):
     """Architecture, what of the released code is followed, and the game of the training."""
 
     channels: Count  # of the features
-    channel_patch: Count  # sides of patches, on maps of an eighth of the image
-    spatial_patch: Count
-    channel_width: Count  # of the two transformers
-    spatial_width: Count
-    heads: Count  # of their attention
-    blocks: Count  # of each
+    channel_patch: Count  # side of a patch of the channel transformer, on maps of 1/8 of the image
+    spatial_patch: Count  # side of a patch of the spatial transformer, on the same maps
+    channel_width: Count  # of the channel transformer
+    spatial_width: Count  # of the spatial transformer
+    heads: Count  # of the attention of both transformers
+    blocks: Count  # of each transformer
     padding: Literal["reflect", "official"]  # to the sides that the network takes (T7)
     rounding: Literal["none", "truncate"]  # of each call's result, to 8 bits as released (T8)
     # paper: the discriminators maximise a distance that the generator minimises; official: they
