@@ -2,8 +2,8 @@
 
 Two calls on luminance: the anatomical images first, their fusion with the luminance of the
 functional image second; the chroma of the functional image is carried over (full-range BT.601
-YCbCr). Between the calls the image is clipped to [0, 1] and not rounded. Why this order, and what
-others make of the same networks: "Three images" in docs/reproduction-notes.md.
+YCbCr). Between the calls the image is clipped to [0, 1] and not rounded. Why this order: "Three
+images for methods that take two" in docs/methods/index.md.
 """
 
 from abc import abstractmethod

@@ -19,7 +19,7 @@ def tensor_operator(image: np.ndarray) -> np.ndarray:
 
     Its tensor is not smoothed, so one eigenvalue is 0, the other the squared gradient, and the
     operator sqrt(1.5) times that. Derivatives have lag 1 down the columns and lag 2 along the rows
-    (docs/reproduction-notes.md, B4 to B9).
+    (docs/methods/bitonicx.md, B4 and B5).
     """
     down = np.diff(image, axis=0, prepend=image[:1])
     mirrored = np.pad(image, ((0, 0), (2, 0)), mode="symmetric")
@@ -31,7 +31,7 @@ def clarity(image: np.ndarray) -> np.ndarray:
     """Sum (H, W) over 11 x 11 pixels q of |image_q| (image_q - image)^2, for `image` (H, W).
 
     Borders mirror the image, edge pixels included, but for the last row, which is not repeated, as
-    in the released code.
+    in the released code (B9).
     """
     reach = CLARITY_REACH
     padded = np.pad(image, ((reach, 0), (reach, reach)), mode="symmetric")

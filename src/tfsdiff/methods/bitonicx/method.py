@@ -2,7 +2,7 @@
 
 Source: Y. Jie et al., "Tri-modal medical image fusion and denoising based on bitonicX filtering",
 IEEE Transactions on Instrumentation and Measurement 2023, as its released code has it. Letters such
-as B2 are entries of docs/reproduction-notes.md.
+as B2 are entries of docs/methods/bitonicx.md.
 
 Each image is split into a base and the details of two scales. Of the finest details and of the
 coarser ones, pulse-coupled networks choose at each pixel the image whose neurons fire more; the

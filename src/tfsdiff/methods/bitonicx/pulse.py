@@ -7,7 +7,7 @@ are fused by comparing counts. Nothing is learned.
 Sources: M. Yin et al., IEEE Transactions on Instrumentation and Measurement 68, 2019 (PAPCNN), and
 H. Peng, J. Wang, "Coupled neural P systems", IEEE Transactions on Neural Networks and Learning
 Systems 30, 2019 (CNP). Where the released code of BitonicX differs from them, the code is followed
-(docs/reproduction-notes.md, B4 to B9).
+(docs/methods/bitonicx.md, B6 and B7).
 """
 
 from dataclasses import dataclass

@@ -46,7 +46,7 @@ def _derivative(image: np.ndarray, axis: int) -> np.ndarray:
 
 def _anisotropy(total: np.ndarray, difference: np.ndarray, extent: float) -> np.ndarray:
     # The released filter smooths the one-dimensional list of all pixels with structure, column by
-    # column, where a smoothing in the plane is meant (docs/reproduction-notes.md, B8). Agreement
+    # column, where a smoothing in the plane is meant (docs/methods/bitonicx.md, B8). Agreement
     # with its outputs requires the same.
     structured = total.T > 0
     anisotropy = np.zeros(structured.shape)

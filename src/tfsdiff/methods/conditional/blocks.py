@@ -12,7 +12,7 @@ from tfsdiff.methods.normalisation import GroupNorm
 class NoiseEmbedding(nn.Module):
     """Sines and cosines of the continuous noise level, without the usual large factor.
 
-    The released SR3 and TFS-Diff feed g in (0, 1] as it is.
+    The released SR3 and TFS-Diff feed g in (0, 1] as it is (docs/methods/sr3.md, S1).
     """
 
     def __init__(self, width: int) -> None:

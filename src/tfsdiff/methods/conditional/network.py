@@ -2,7 +2,7 @@
 
 The U-Net is that of SR3 (Saharia et al. 2021, IEEE TPAMI), in the layout of the released code:
 state-dict keys are those below `denoise_fn.` of an SR3 or TFS-Diff checkpoint, so that such a
-checkpoint loads by dropping that prefix. F1 is an entry of docs/reproduction-notes.md.
+checkpoint loads by dropping that prefix. F1 is an entry of docs/methods/tfsdiff.md.
 """
 
 from typing import Literal

@@ -9,7 +9,7 @@ CROSS = np.array([-1.0, 2.0, -1.0])
 def modified_laplacian(image: np.ndarray, window_pixels: int) -> np.ndarray:
     """Root mean of the modified Laplacian (H, W) of `image` (H, W) over a window of odd side.
 
-    The paper has the sum, which orders pixels alike (docs/reproduction-notes.md, R2). Borders
+    The paper has the sum, which orders pixels alike (docs/methods/ctsr.md, R2). Borders
     mirror the image, edge pixels included.
 
     Raises:
@@ -32,7 +32,7 @@ def brighter_or_sharper(
 
     Args:
         first: (H, W).
-        second: (H, W); taken where neither rule decides (docs/reproduction-notes.md, R3).
+        second: (H, W); taken where neither rule decides (docs/methods/ctsr.md, R3).
         threshold: difference below which two values tie.
         window_pixels: side of the window over which sharpness is measured.
     """

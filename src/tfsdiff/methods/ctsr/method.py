@@ -3,7 +3,7 @@
 Source: Y. Jie et al., "Tri-modal medical image fusion based on adaptive energy choosing scheme and
 sparse representation", Measurement 204, 2022, as its released code has it. The dictionary is
 learned from the training images, or read from a file. Letters such as R5 are entries of
-docs/reproduction-notes.md.
+docs/methods/ctsr.md.
 """
 
 from pathlib import Path

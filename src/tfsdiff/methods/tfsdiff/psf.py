@@ -26,9 +26,9 @@ class PSF:
     The paper weights all noise levels alike (`uniform`). With `signal` each image weighs
     g^2 = alpha_bar, its share of signal power: an estimate from a predicted noise has the error
     sqrt(1 - g^2) / g times that of the noise. Near g = 0 it says nothing of the image, and its
-    gradient grows without bound. With the weight g^2 the MSE term is (1 - g^2) times the squared
-    error of the noise, which never exceeds eq. 1; where the estimate is clamped, it has no gradient
-    at all.
+    gradient grows without bound. With the weight g^2 the MSE term, of images in [0, 1], is
+    (1 - g^2) / 4 times the squared error of the noise, which never exceeds eq. 1; where the
+    estimate is clamped, it has no gradient at all.
 
     Attributes:
         mse: lambda_1.
@@ -53,7 +53,7 @@ class PSF:
 
 @dataclass(frozen=True)
 class ReleasedPSF:
-    """The structural term as the released code has it (docs/reproduction-notes.md, F2 and F3).
+    """The structural term as the released code has it (docs/methods/tfsdiff.md, F2 and F3).
 
     DSSIM, clamp(1 - SSIM, 0, 1) / 2 with reflected borders, of the clean image and the predicted
     *noise*, both taken as images of dynamic range 1, divided by the number of elements of the
