@@ -1,4 +1,4 @@
-"""Networks that others trained: tensors from a safetensors file, or what torchvision downloads.
+"""Networks trained by others: tensors of a safetensors file, or downloaded by torchvision.
 
 Whatever is wrong with them is a ValueError of one line, to which the caller adds the cure.
 """
@@ -61,7 +61,9 @@ def download(url: str, shapes: Shapes) -> dict[str, Tensor]:
             )
         return _select(tensors, shapes)
     except (*DAMAGES, OSError, http.client.HTTPException) as error:
-        raise ValueError(f"weights could not be had from {url} ({_reason(url, error)})") from None
+        raise ValueError(
+            f"weights could not be downloaded from {url} ({_reason(url, error)})"
+        ) from None
 
 
 def take(tensors: Mapping[str, Tensor], key: str, shape: tuple[int, ...]) -> Tensor:

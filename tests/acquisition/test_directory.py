@@ -189,7 +189,7 @@ def test_missing_columns_and_empty_manifest(folder):
     assert "no column patient; found: group" in refusal(folder)
     folder.rows = []
     folder.write()
-    assert "names no group" in refusal(folder)
+    assert "has no row" in refusal(folder)
 
 
 def test_all_problems_are_listed_up_to_twenty(tmp_path):

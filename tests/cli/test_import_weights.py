@@ -114,7 +114,7 @@ def test_without_any_scale_the_cure_is_named(tmp_path, pictures, checkpoints, ca
     folder = tmp_path / "weights"
     take("tfsdiff", checkpoints["tfsdiff"], folder)
     message = refused_fuse(capsys, tmp_path, tmp_path / "fused.png", ["--weights", folder])
-    assert "was imported without a scale; say it with --scale N" in message
+    assert "was imported without a scale; give it by --scale N" in message
 
 
 def test_what_is_written_and_said(tmp_path, checkpoints, capsys):
@@ -267,7 +267,10 @@ def test_optimiser_state_is_told_from_weights(tmp_path, capsys):
     [
         ("sr3 {tfsdiff} --out {new} --groups 8", "takes 12 channels, that of sr3 6"),
         ("tfsdiff {sr3} --out {new} --groups 8", "takes 6 channels, that of tfsdiff 12"),
-        ("tfsdiff {tfsdiff} --out {new}", "width 16 is no multiple of 32 groups; say their --gr"),
+        (
+            "tfsdiff {tfsdiff} --out {new}",
+            "width 16 is no multiple of 32 groups; give their number",
+        ),
         ("tfsdiff {tfsdiff} --out {new} --groups 0", "--groups: '0' is no whole number of at"),
         ("tfsdiff {tfsdiff} --out {new} --scale 1", "--scale: '1' is no whole number of at least"),
         ("tfsdiff {tfsdiff} --out {old} --groups 8", "exists; name a new folder with --out"),

@@ -142,7 +142,7 @@ def test_optional_columns_spaces_byte_order_mark_and_column_order(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([], "names no group"),
+        ([], "has no row"),
         ([ROW, ["b", *ROW[1:3], "3.5", *ROW[4:]]], "line 3: slice '3.5' is no integer"),
         ([[*ROW, "more"]], "line 2: more fields than the header"),
         ([ROW[:6]], "line 2: no field for functional, source, sha256"),

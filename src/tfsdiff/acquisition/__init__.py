@@ -1,1 +1,1 @@
-"""Where slices come from: a folder, the phantom, the atlas."""
+"""Data sources: a folder of slices, the phantom, the atlas."""

@@ -1,4 +1,4 @@
-"""The command `tfsdiff`: `fuse` and `score` for three images, `import-weights`, and `atlas`.
+"""The command `tfsdiff`: fuse, score, import weights, download the atlas.
 
 Exit codes: 0 done; 1 an input or a value is wrong (one line on stderr); 2 the command line cannot
 be understood; 130 interrupted.

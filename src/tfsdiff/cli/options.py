@@ -117,7 +117,7 @@ def _load(
     if stored != name:
         raise InputError(f"{folder}: holds {stored}, not {name}")
     if resizes(type(method)) and method.scale is None:
-        raise InputError(f"{folder}: was imported without a scale; say it with --scale N")
+        raise InputError(f"{folder}: was imported without a scale; give it by --scale N")
     return method
 
 

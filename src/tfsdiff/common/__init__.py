@@ -1,1 +1,1 @@
-"""Shared by all packages, without influence on results: errors, files, progress bars, signals."""
+"""Errors, files, progress bars, signals: used by all packages, without influence on results."""

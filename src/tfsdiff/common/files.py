@@ -1,4 +1,4 @@
-"""Writing files and folders so that a killed process leaves the old or the new one, never half."""
+"""Atomic writing of files and folders: a killed process leaves the old or the new one, whole."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A progress bar with rate and time left on a terminal, and silence elsewhere."""
+"""A progress bar with rate and time left, on terminals only."""
 
 import sys
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Ending after the current step when the system or the user asks for it."""
+"""Ending a training after the current step, when the system or the user asks for it."""
 
 import contextlib
 import signal

@@ -1,1 +1,1 @@
-"""What every result depends on: tensors, random numbers, the device."""
+"""Tensors, random numbers and the device: what every result depends on."""

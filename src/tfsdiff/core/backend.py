@@ -1,4 +1,4 @@
-"""Where and how networks compute: device, precision, kernels."""
+"""Device, precision and kernels with which networks compute."""
 
 import os
 from contextlib import AbstractContextManager

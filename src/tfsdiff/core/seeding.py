@@ -1,4 +1,4 @@
-"""Generators of all random numbers, each derived from a seed and from words that name its use.
+"""Random number generators, each derived from a seed and from words that name its use.
 
 Numbers drawn for one use do not depend on how many are drawn for another, nor on any order.
 """

@@ -1,4 +1,4 @@
-"""Batches of images, which data, methods and metrics exchange; checked when they are made."""
+"""Batches of images, the type that data, methods and metrics exchange; checked when made."""
 
 from dataclasses import dataclass, replace
 

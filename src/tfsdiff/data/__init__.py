@@ -1,1 +1,1 @@
-"""Slices: where they come from, how they are split, degraded, stored and loaded."""
+"""Slices, groups and pairs: splitting, resizing, storing and loading them."""

@@ -132,7 +132,7 @@ def read_rows(folder: Path) -> list[tuple[int, dict[str, str]]]:
         raise InputError(f"{path}: no CSV file in UTF-8 ({error})") from None
     _check_header(path, header)
     if not rows:
-        raise InputError(f"{path}: names no group")
+        raise InputError(f"{path}: has no row; add one for each group")
     return rows
 
 

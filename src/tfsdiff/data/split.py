@@ -1,4 +1,4 @@
-"""The split into a training, a validation and a test subset ("part" in its file).
+"""The split of the groups into training, validation and test subset (`part` in its file).
 
 All three rules order groups and patients by hashes of their names (`tfsdiff.core.seeding.derive`),
 so a split depends on the seed and on the set of groups, not on their order. For shares t : v : s of

@@ -1,1 +1,1 @@
-"""The diffusion: noise schedules, what a network puts out, the denoiser made of both, samplers."""
+"""Noise schedules, parametrisations of the network's output, the denoiser, samplers."""

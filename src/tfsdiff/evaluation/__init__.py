@@ -1,1 +1,1 @@
-"""What is computed of fused images: scores, ensembles, calibration, leakage, cost."""
+"""Scores of fused images, ensembles, calibration, leakage, cost."""

@@ -1,4 +1,4 @@
-"""What a method costs, and what methods that run one after the other cost together."""
+"""The cost of a method, and the joint cost of methods that run one after the other."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Leakage from the training part of a split: how similar its groups are to held-out ones.
+"""Leakage from the training part of a split: how similar held-out groups are to training ones.
 
 The similarity of two groups is that of `tfsdiff.evaluation.similarity`.
 """

@@ -1,4 +1,4 @@
-"""What a call costs: its seconds, its memory, and the operations and parameters of its networks."""
+"""The cost of a call: seconds, memory, and the operations and parameters of its networks."""
 
 import contextlib
 import platform

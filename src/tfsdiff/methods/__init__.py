@@ -1,4 +1,4 @@
-"""Methods by name: a literal registry, and how a method is built, stored and loaded.
+"""The registry of methods, and how a method is built, stored and loaded.
 
 A class is imported when it is asked for, so that a stage waits for no other method's libraries.
 """

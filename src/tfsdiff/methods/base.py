@@ -1,4 +1,4 @@
-"""What a method is: something that enlarges, something that fuses, or both at once.
+"""Base classes of methods: enlargers, fusers, and joint methods, which do both at once.
 
 An *enlarger* turns low-resolution sources into high-resolution ones (bicubic, SR3). A *fuser* turns
 three high-resolution sources into one image (BitonicX, mean, copy). A *joint method* turns

@@ -1,4 +1,4 @@
-"""Training the network of a method: what all methods with a network do alike."""
+"""Training of a method's network: the steps that all methods with a network share."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -40,7 +40,7 @@ def train_section(method: LearnedMethod) -> Train:
     """
     section = method.settings.train
     if section is None:
-        raise InputError(f"methods.{method.name}.train is null; say how it is to be trained")
+        raise InputError(f"methods.{method.name}.train is null; give its training settings")
     return section
 
 

@@ -1,4 +1,4 @@
-"""A method with a network: its weights, where they compute, how they are stored and loaded."""
+"""Base class of methods with a network: weights, device, storing and loading."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping

@@ -1,1 +1,1 @@
-"""The metrics, listed in `registry`: what measures a fused image."""
+"""The metrics of fused images, listed in `registry`."""

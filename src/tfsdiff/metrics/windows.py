@@ -1,4 +1,4 @@
-"""Checks that all metrics make of their images, and the windowed means of SSIM and VIF."""
+"""Checks of images that all metrics share, and the windowed means of SSIM and VIF."""
 
 import torch
 from torch import Tensor

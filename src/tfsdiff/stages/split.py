@@ -1,4 +1,4 @@
-"""Deal the groups to the training, validation and test part by one rule.
+"""Assign the groups to the training, validation and test part by one rule.
 
 Reads: the manifest of the raw slices. Writes: one CSV row a group, with its part and the rule. Both
 rules are always dealt; `split.rule` says which of the files an experiment uses.

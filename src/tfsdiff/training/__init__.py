@@ -1,1 +1,1 @@
-"""Training of a network: one loop for every method, and what it is given."""
+"""The training loop of all methods, and its inputs: objective, data, optimiser, log."""

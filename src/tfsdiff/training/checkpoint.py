@@ -1,4 +1,4 @@
-"""What a killed training resumes from: one file, written whole or not at all, without pickles.
+"""Checkpoints, from which a killed training resumes: one file, written atomically, no pickles.
 
 Tensors and plain values lie in one safetensors file (values as JSON in its header), so there is no
 moment at which they disagree. States of random generators are not needed: every random number is

@@ -1,4 +1,4 @@
-"""What evaluators share: mean losses over unseen examples, a sheet of images, the best network."""
+"""Parts of evaluators: mean losses over unseen examples, a sheet of images, the best network."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""What each training step computes on: which examples, which crops, and ready when they are needed.
+"""The data loader: examples and crops of each training step, prepared in advance.
 
 Everything random derives from (seed, step, place in the batch). A step is therefore the same
 whether the training was interrupted before it or not, and however many processes and micro-batches

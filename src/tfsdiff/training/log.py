@@ -1,4 +1,4 @@
-"""Where the numbers of a training go, and the recipe that it follows."""
+"""The log of a training, and its recipe: the settings that all methods share."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

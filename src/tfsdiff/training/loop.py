@@ -331,7 +331,7 @@ class _Loop:
             found = checkpoint.load(BEST)
             if found is None:
                 raise InputError(
-                    f"{checkpoint.folder / BEST}: is gone; run again, or set train.keep=last"
+                    f"{checkpoint.folder / BEST}: is missing; run again, or set train.keep=last"
                 )
             self.average.network.load_state_dict(found[0])
         return self.average.network

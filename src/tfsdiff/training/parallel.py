@@ -1,4 +1,4 @@
-"""The processes that train one network together, as `torchrun` starts them; mostly there is one."""
+"""The processes that train one network together, as `torchrun` starts them; often only one."""
 
 import contextlib
 import os
@@ -84,8 +84,8 @@ def check_shares(settings: Train, groups: int, title: str) -> None:
         )
     if launched() > 1 and groups > 1:
         raise InputError(
-            f"{title}: is trained in turns, which processes cannot share; set its "
-            "train.processes to 1"
+            f"{title}: its networks are trained alternately, which several processes cannot "
+            "share; set its train.processes to 1"
         )
 
 

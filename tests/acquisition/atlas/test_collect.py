@@ -116,7 +116,9 @@ def test_a_missing_file_costs_its_group_and_no_other(failure):
     assert [(one.series.name, one.number) for one in found.missing] == [("mr1", 4)]
     assert cost(cases, found) == (1, 3)
     said = incomplete(cases, found)
-    assert said.startswith("1 of 9 files of the atlas could not be had, which costs up to 1 of 3")
+    assert said.startswith(
+        "1 of 9 files of the atlas could not be fetched, which costs up to 1 of 3"
+    )
     assert "cases/case5/mr1/004.gif: failed" in said
 
 

@@ -72,7 +72,7 @@ def test_series_out_of_register_are_not_grouped(tmp_path):
         ({"format": "exe"}, r"cases\.case7\.format"),
         ({"registered": [["ct1", "mr9"]]}, "no series is called mr9"),
         ({"series": {"../../etc": CASE["series"]["ct1"]}}, r"\.\./\.\./etc"),
-        ({"use": "pairs"}, "no case is of use for groups"),
+        ({"use": "pairs"}, "no case can give groups"),
     ],
 )
 def test_what_is_wrong_is_one_line_with_its_key(tmp_path, change, said):

@@ -134,7 +134,7 @@ def test_a_list_names_exactly_the_groups(settings):
         path.write_text(f"group\n{name}\n")
         with pytest.raises(InputError, match=f"{name} {said}|no group {name}"):
             source.read_atlas(listed)
-    for text, said in (("group\n", "names no group"), ("name\nx\n", "with a column group")):
+    for text, said in (("group\n", "has no row"), ("name\nx\n", "with a column `group`")):
         path.write_text(text)
         with pytest.raises(InputError, match=said):
             source.read_atlas(listed)
@@ -187,7 +187,10 @@ def test_what_somebody_should_look_at_is_said_by_name(settings, server, capsys):
         server.files[f"cases/case91/mr2/{number:03d}.png"] = coloured
     found = source.read_atlas(settings())
     err = capsys.readouterr().err
-    assert "atlas: case91/mr2 cannot be told by its images: none of 0 slices shows a brain" in err
+    assert (
+        "atlas: case91/mr2 cannot be classified from its images: none of 0 slices shows a brain"
+        in err
+    )
     for case in ("case91", "case92"):
         assert f"atlas: {case} should give {GAD_PET} by the registry, but gave no group" in err
     told = {(row["case"], row["series"]): row for row in rows(found, "series.csv")}

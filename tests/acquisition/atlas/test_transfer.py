@@ -211,7 +211,7 @@ LINES = [
     Trouble("Retry-After too long", [at.status(503, Retry_After=4000)], Refused, "longest_wait", 1),
     Trouble("Retry-After absurd", [at.status(503, Retry_After="9" * 4000)], Refused, "longest", 1),
     Trouble("Retry-After in 2100", [at.status(429, Retry_After=FAR)], Refused, "longest_wait", 1),
-    Trouble("never an answer", always(at.silent), Unreachable, "nothing came", 2, HASTY),
+    Trouble("never an answer", always(at.silent), Unreachable, "no data for", 2, HASTY),
     Trouble("truncated for ever", always(at.broken_off(3)), Unreachable, "broke off", 3),
     Trouble("truncated, no validators, for ever", always(unlocked), Unreachable, "broke off", 3),
     Trouble("too slow, no length", always(at.dribbled(0.02, Content_Length=None)),

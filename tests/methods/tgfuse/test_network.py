@@ -265,7 +265,9 @@ def test_features_that_cannot_be_downloaded(
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr("torch.hub.urlopen", refuse)
-    with pytest.raises(InputError, match=f"could not be had from {vgg.URL}.*no network here"):
+    with pytest.raises(
+        InputError, match=f"could not be downloaded from {vgg.URL}.*no network here"
+    ):
         pretrained("torchvision")
     assert socket.getdefaulttimeout() is None
 

@@ -192,7 +192,7 @@ class Client:
             return _TransientError(f"answered {status}, which was not asked for")
         if status < 500 and status not in TRANSIENT:
             return Refused(
-                f"{url}: answered {status}; the server refuses such requests: ask its keepers, or "
+                f"{url}: answered {status}; the server refuses such requests: ask who runs it, or "
                 "set data.base to another copy"
             )
         wait = retry_after(response, self._clock.now())

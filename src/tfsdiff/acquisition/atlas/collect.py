@@ -117,7 +117,7 @@ def incomplete(cases: Sequence[Case], found: Collected) -> str:
     lost, possible = cost(cases, found)
     missing = len(found.missing)
     return (
-        f"{missing} of {found.had + missing} files of the atlas could not be had, "
+        f"{missing} of {found.had + missing} files of the atlas could not be fetched, "
         f"which costs up to {lost} of {possible} groups; the first: {found.missing[0].reason}"
     )
 

@@ -87,12 +87,14 @@ class Connection:
         """Describe why the last request failed."""
         if error is None or self.expired:
             limit = self._settings.file_seconds
-            return f"too slow, not there within {limit:g} s (transfer.file_seconds)"
+            return f"too slow, not complete after {limit:g} s (transfer.file_seconds)"
         if isinstance(error, httpx.TimeoutException):
-            return f"nothing came for {self._settings.timeout_seconds:g} s"
+            return f"no data for {self._settings.timeout_seconds:g} s"
         if isinstance(error, httpx.ConnectError):
             return f"no connection ({shown(str(error))})"
-        return f"the answer broke off or was none ({shown(str(error)) or type(error).__name__})"
+        return (
+            f"the answer broke off, or there was none ({shown(str(error)) or type(error).__name__})"
+        )
 
     @contextlib.contextmanager
     def _stream(self, address: httpx.URL, headers: dict[str, str]) -> Iterator[httpx.Response]:

@@ -81,12 +81,16 @@ def _listed(path: Path, decisions: Sequence[Decision]) -> set[str]:
             "you want to it, or set data.choose=rule"
         ) from None
     except (KeyError, AttributeError, UnicodeDecodeError, csv.Error):
-        raise InputError(f"{path}: no CSV file in UTF-8 with a column group; add one") from None
+        raise InputError(
+            f"{path}: is no CSV file in UTF-8 with a column `group`; add one"
+        ) from None
     for name in names:
         if name not in reasons:
             raise InputError(f"{path}: the atlas gives no group {name}; leave it out")
         if reasons[name]:
             raise InputError(f"{path}: {name} is rejected: {reasons[name]}; leave it out")
     if not names:
-        raise InputError(f"{path}: names no group; add some, or set data.choose=rule")
+        raise InputError(
+            f"{path}: has no row; name the groups that you want, or set data.choose=rule"
+        )
     return set(names)

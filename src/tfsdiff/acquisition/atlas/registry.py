@@ -116,7 +116,7 @@ def read_registry(path: Path, guesses: bool) -> list[Case]:
         if entry.use == "groups"
     ]
     if not cases:
-        raise InputError(f"{path}: no case is of use for groups; add one below `cases`")
+        raise InputError(f"{path}: no case can give groups; add one below `cases`")
     return cases
 
 

@@ -78,7 +78,7 @@ def read_atlas(settings: AtlasData) -> Atlas:
     if found.missing:
         what = incomplete(cases, found)
         if settings.incomplete == "refuse":
-            raise InputError(f"{what}; or take what there is by data.incomplete=accept")
+            raise InputError(f"{what}; data.incomplete=accept makes groups of the others")
         sys.stderr.write(f"{what}\n")
     identities = identify(cases, found)
     possible = candidates(cases, found, identities, settings.combinations)
@@ -135,11 +135,11 @@ def _remarks(
     for series, identity in identities.items():
         name = f"{series.case}/{series.name}"
         if not identity.modality:
-            yield f"{name} cannot be told by its images: {identity.measures}"
+            yield f"{name} cannot be classified from its images: {identity.measures}"
         elif identity.confidence < DOUBTFUL:
             yield (
-                f"{name} looks like {identity.modality}, confidence only "
-                f"{identity.confidence:.2f}; look, and write its modality to the registry"
+                f"{name} looks like {identity.modality}, with a confidence of only "
+                f"{identity.confidence:.2f}; look at it, and write its modality to the registry"
             )
     wanted = {"_".join(names) for names in parse(settings.combinations)}
     came = {(one.candidate.group.patient, one.candidate.group.combination) for one in decisions}

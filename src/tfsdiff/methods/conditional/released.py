@@ -111,7 +111,9 @@ def recognise(shapes: Shapes, family: Family, groups: int | None = None) -> UNet
     blocks = len(levels[0])
     groups = groups or (family.narrow_groups if blocks == 1 else GROUPS)
     if width % groups:
-        raise InputError(f"width {width} is no multiple of {groups} groups; say their --groups")
+        raise InputError(
+            f"width {width} is no multiple of {groups} groups; give their number by --groups"
+        )
     values = {
         "width": width,
         "multipliers": [top // max(width, 1) for top in tops],

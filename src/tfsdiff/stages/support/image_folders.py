@@ -1,4 +1,4 @@
-"""What several stages do with folders of images."""
+"""Operations on folders of images that several stages share."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
