@@ -310,8 +310,8 @@ def common_parameters() -> str:
             )
             shown = f"`{found['value']}`" if derived else _values(values, everywhere)
             meaning = _sentence(found["meaning"] or "")
-            rows.append([f"`{found['key']}`", shown, meaning, _stages(found["key"])])
-    return _table(("Parameter", "Value", "Meaning", "Stages"), rows)
+            rows.append([f"`{found['key']}`", shown, meaning])
+    return _table(("Parameter", "Value", "Meaning"), rows)
 
 
 SECTIONS = {
