@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs/results"
 FIGURES = ROOT / "docs/figures"
 README_METRICS = "PSNR,SSIM,LPIPS"
+PUBLISHED_STEPS, PUBLISHED_BATCH, PUBLISHED_PARAMETERS = 800_000, 32, 97_811_034  # TFS-Diff's
 PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
@@ -138,19 +139,27 @@ def value(run: str, scale: str, row: str, metric: str, against: str = "truth") -
 
 
 def difference(
-    run: str, scale: str, better: str, worse: str, metric: str, against: str = "truth"
+    run: str, scales: str, better: str, worse: str, metric: str, against: str = "truth"
 ) -> str:
     """By how much one row is better than another, as much as the printed scores differ.
 
+    At several scales, joined by commas, there are as many numbers.
+
     Raises:
-        ValueError: it is not better.
+        ValueError: it is not better at one of them.
     """
     decimals = METRICS[metric].decimals
-    scores = [round(_value(run, scale, row, metric, against), decimals) for row in (better, worse)]
-    lead = scores[0] - scores[1] if METRICS[metric].better == "higher" else scores[1] - scores[0]
-    if lead <= 0:
-        raise ValueError(f"{better} ({scores[0]}) is not better than {worse} ({scores[1]})")
-    return f"{lead:.{1 if metric == 'PSNR' else decimals}f}"
+    leads = []
+    for scale in scales.split(","):
+        first, second = (
+            round(_value(run, scale, row, metric, against), decimals) for row in (better, worse)
+        )
+        lead = first - second if METRICS[metric].better == "higher" else second - first
+        if lead <= 0:
+            raise ValueError(f"{scale}: {better} ({first}) is not better than {worse} ({second})")
+        leads.append(f"{lead:.{1 if metric == 'PSNR' else decimals}f}")
+    *others, last = leads
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _order(run: str, scale: str, metric: str, against: str) -> pd.DataFrame:
@@ -178,6 +187,18 @@ def count(run: str, key: str) -> str:
 def parameter(run: str, key: str) -> str:
     """A parameter of the run, by its dotted key."""
     return _at(_params(run), key)
+
+
+def share(run: str, of: str) -> str:
+    """Pixels of a training, or parameters of TFS-Diff, as a share of the published ones."""
+    train, side = _params(run)["train"], _params(run)["resolution"]["hr_pixels"]
+    if of == "pixels":
+        published = PUBLISHED_STEPS * PUBLISHED_BATCH * side**2
+        own = train["steps"] * train["batch"] * (train["crop_pixels"] or side) ** 2
+    else:
+        published = PUBLISHED_PARAMETERS
+        own = int(_csv(run, "cost").set_index("row").loc["tfsdiff", "parameters"])
+    return f"1/{float(f'{published / own:.2g}'):.0f}"
 
 
 def _at(values: Any, key: str) -> str:
@@ -399,6 +420,7 @@ BLOCKS = {
     "place": place,
     "count": count,
     "parameter": parameter,
+    "share": share,
     "cost": cost,
     "cost-of": cost_of,
     "cost-notes": cost_notes,
