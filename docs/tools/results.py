@@ -7,6 +7,7 @@ it.
 """
 
 import json
+import textwrap
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -198,7 +199,7 @@ def share(run: str, of: str) -> str:
     else:
         published = PUBLISHED_PARAMETERS
         own = int(_csv(run, "cost").set_index("row").loc["tfsdiff", "parameters"])
-    return f"1/{float(f'{published / own:.2g}'):.0f}"
+    return f"1/{float(f'{published / own:.2g}'):,.0f}".replace(",", " ")
 
 
 def _at(values: Any, key: str) -> str:
@@ -260,7 +261,10 @@ def cost_notes(run: str) -> str:
     compute = _params(run)["compute"]
     repeats = _params(run)["cost"]["repeats"]
     notes = cost_table.notes(compute["device"], compute["threads"], repeats)
-    return "\n".join(f"- {render.markdown_text(note)}" for note in notes)
+    return "\n".join(
+        textwrap.fill(f"- {render.markdown_text(note)}", 118, subsequent_indent="  ")
+        for note in notes
+    )
 
 
 # Variants of the fusers
