@@ -3,7 +3,7 @@
 Source: Z. Zhao et al., "CDDFuse: Correlation-driven dual-branch feature decomposition for
 multi-modality image fusion", CVPR 2023, as its released code has it. Three images are fused by two
 calls, or at once by the sum of their features. Letters such as C6 are entries of
-docs/reproduction-notes.md.
+docs/methods/cddfuse.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 
 Source: Z. Zhao et al., "CDDFuse: Correlation-driven dual-branch feature decomposition for
 multi-modality image fusion", CVPR 2023, section 3.2, as its released code has it. Letters
-such as C1 are entries of docs/reproduction-notes.md.
+such as C1 are entries of docs/methods/cddfuse.md.
 """
 
 from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 Source: the CVPR 2023 paper, section 3.3 (two-stage learning) and the loss functions there, with the
 released code's choices beside the paper's. Letters such as C3 are entries of
-docs/reproduction-notes.md.
+docs/methods/cddfuse.md.
 """
 
 from collections.abc import Sequence

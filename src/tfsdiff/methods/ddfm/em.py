@@ -2,7 +2,7 @@
 
 Source: Z. Zhao et al., "DDFM: Denoising diffusion model for multi-modality image fusion", ICCV
 2023, section 3.3; the released code differs from the paper's figure in what
-docs/reproduction-notes.md lists as D1 to D10.
+docs/methods/ddfm.md lists as D1 to D10.
 
 The prior alone would draw any image. At every step of its chain the estimated x_0 is therefore
 moved towards what the two sources say, and the chain goes on from there: the prior keeps the result

@@ -3,7 +3,7 @@
 Source: Z. Zhao et al., "DDFM: Denoising diffusion model for multi-modality image fusion", ICCV
 2023, as its released code has it. The prior is an unconditional diffusion: one learned from the
 images at hand, or OpenAI's of photographs, which was published. Three images are fused by two
-calls. Letters such as D8 are entries of docs/reproduction-notes.md.
+calls. Letters such as D8 are entries of docs/methods/ddfm.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,7 @@
-"""Settings of DDFM; letters such as D8 are entries of docs/reproduction-notes.md."""
+"""What DDFM is set to: its prior, how it draws, what of the released code it follows.
+
+Letters such as D8 are entries of docs/methods/ddfm.md.
+"""
 
 from typing import Annotated, Literal
 

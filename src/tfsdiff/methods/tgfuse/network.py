@@ -3,7 +3,7 @@
 Source: D. Rao, T. Xu, X.-J. Wu, "TGFuse: An infrared and visible image fusion approach based on
 transformer and generative adversarial network", IEEE Transactions on Image Processing, 2023, as its
 released code has it. Images are in 0..255 in and out. Letters such as T7 are entries of
-docs/reproduction-notes.md.
+docs/methods/tgfuse.md.
 """
 
 import math

@@ -12,7 +12,7 @@ minimise the distance that they are to maximise (T2). Here `training: paper` pla
 `official` does as released: all losses are divided by the batch (T5), and the generator's batch
 statistics are updated in every update (T6). Not reproduced: the released code makes new optimisers
 for every step, whose steps are of the size of the learning rate (T3). Letters are entries of
-docs/reproduction-notes.md.
+docs/methods/tgfuse.md.
 """
 
 import contextlib
