@@ -25,6 +25,7 @@ lint: $(STAMP) ## check style, spelling and import contracts
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile
+	yamllint --strict .
 	codespell
 	lint-imports
 
@@ -41,11 +42,12 @@ ablations: $(STAMP) ## train and score the ablations, by Snakemake
 clean: ## remove the virtual environment and what Snakemake remembers
 	rm -rf $(VENV) .snakemake
 
-# pip installs torch first, for CPU or CUDA as its index has it; uv keeps that build and installs the rest faster.
+# pip installs torch and torchvision first, for CPU or CUDA as its index has them; uv keeps these builds and installs the
+# rest faster.
 $(STAMP): pyproject.toml requirements/constraints.txt
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 12) else f"Python 3.11 or 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"Python 3.11, 3.12 or 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
 	@git rev-parse --quiet --verify HEAD >/dev/null 2>&1 || { echo "DVC needs a git repository with a commit, as a clone is; in an unpacked archive: git init && git add . && git commit -m Start" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt torch uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c requirements/constraints.txt --group dev --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/constraints.txt torch torchvision uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c requirements/constraints.txt --group dev --editable '.[all,docs]'
 	touch $@

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+import tfsdiff
 from tfsdiff.common.errors import InputError, exit_code
 from tfsdiff.common.files import replacing
 
@@ -180,6 +181,7 @@ def write(overrides: list[str], root: Path) -> None:
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m tfsdiff.compose", description=__doc__)
+    parser.add_argument("--version", action="version", version=tfsdiff.__version__)
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="e.g. profile=ci data.patients=6"
     )

@@ -8,7 +8,7 @@ from PIL import Image
 
 from tfsdiff.cli import main
 from tfsdiff.data.images import to_unit
-from tfsdiff.metrics import lpips
+from tfsdiff.metrics import lpips, reference
 from tfsdiff.metrics.registry import METRICS
 from tfsdiff.metrics.score import score
 
@@ -103,6 +103,37 @@ def test_table_is_aligned_and_says_why_something_is_empty(paths, pictures, capsy
         else:
             assert float(numbers[0]) == pytest.approx(values[name]["sources"], abs=1e-4)
     assert reason == "LPIPS is empty: no way to the weights"
+
+
+@pytest.mark.usefixtures("offline")
+def test_check_compares_with_other_implementations(paths, capsys):
+    assert main(line(paths, "--check")) == 0
+    _, below = capsys.readouterr().out.split("\n\n")
+    head, *rows, last = below.splitlines()
+    assert head.split() == ["check", "to", "ours", "theirs", "deviation", "theirs", "by"]
+    assert [row.split()[0] for row in rows] == ["MSE", "MSE", "PSNR", "PSNR", "SSIM", "SSIM"]
+    assert last == "LPIPS is not checked: no way to the weights"
+
+
+@pytest.mark.usefixtures("offline")
+def test_check_in_json(paths, capsys):
+    assert main([*line([*paths[:4], paths[0]]), "--check", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["check"]
+    psnr = next(o for o in found["compared"] if (o["metric"], o["to"]) == ("PSNR", "truth"))
+    assert (psnr["ours"], psnr["theirs"], psnr["deviation"]) == ("inf", "inf", 0)
+    assert found["not_checked"] == {"LPIPS": "no way to the weights"}
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_deviation_ends_with_1(paths, monkeypatch, capsys):
+    monkeypatch.setitem(reference.TOLERANCES, "SSIM", 0)
+    monkeypatch.setattr(reference, "SMALLEST", 0)
+    monkeypatch.setattr(reference, "_SKIMAGE", {"SSIM": lambda x, y: 0.25})
+    assert main(line(paths, "--check")) == 1
+    printed = capsys.readouterr()
+    assert "SSIM" in printed.out
+    assert printed.err.startswith("error: --check: SSIM to sources is ")
+    assert printed.err.count("\n") == 1
 
 
 @pytest.mark.usefixtures("offline")

@@ -6,14 +6,14 @@ Writes: an image folder, manifest.csv and images/GROUP/MODALITY.png; for the atl
 decided of series and groups.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from tfsdiff.acquisition import directory, phantom
+from tfsdiff.acquisition import directory
 from tfsdiff.common.errors import InputError
 from tfsdiff.common.progress import progress
-from tfsdiff.data.images import Pixels
 from tfsdiff.data.slices import Group, write_folder
-from tfsdiff.params import AtlasData, Data, DirectoryData, Section
+from tfsdiff.params import AtlasData, Data, DirectoryData, PhantomData, Section
 from tfsdiff.stages.support import cli
 
 
@@ -36,8 +36,11 @@ def acquire(params: Params, *, input: Path, out: Path) -> None:
     elif isinstance(params.data, AtlasData):
         items, notes = _atlas(params.data)
     else:
-        items = (_item(group) for group in phantom.generate(params.data, params.seed))
+        items = _phantom(params.data, params.seed)
     write_folder(out, progress(items, "acquire"), notes)
+
+
+# Packages that only one data source needs are imported where it is chosen.
 
 
 def _atlas(settings: AtlasData) -> tuple[list[directory.Item], dict[str, str]]:
@@ -47,11 +50,14 @@ def _atlas(settings: AtlasData) -> tuple[list[directory.Item], dict[str, str]]:
     return found.items, found.notes
 
 
-def _item(made: phantom.PhantomGroup) -> tuple[Group, tuple[Pixels, ...]]:
-    group = Group(
-        made.group, made.combination, made.patient, int(made.slice), *made.modalities, "phantom"
-    )
-    return group, made.images
+def _phantom(settings: PhantomData, seed: int) -> Iterator[directory.Item]:
+    from tfsdiff.acquisition import phantom
+
+    for made in phantom.generate(settings, seed):
+        group = Group(
+            made.group, made.combination, made.patient, int(made.slice), *made.modalities, "phantom"
+        )
+        yield group, made.images
 
 
 if __name__ == "__main__":

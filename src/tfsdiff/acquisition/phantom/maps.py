@@ -66,7 +66,7 @@ def load_maps() -> Maps:
 def _nilearn_folder() -> Path:
     spec = importlib.util.find_spec("nilearn")
     if spec is None or spec.origin is None:
-        raise InputError("nilearn is not installed; the phantom takes the MNI152 maps from it")
+        raise ModuleNotFoundError("the MNI152 maps are nilearn's", name="nilearn")
     return Path(spec.origin).parent / "datasets" / "data"
 
 
