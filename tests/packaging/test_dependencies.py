@@ -45,6 +45,9 @@ PROGRAMS = {
 }
 
 
+BY_NAME = ("find_spec", "import_module")
+
+
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
@@ -61,14 +64,18 @@ OPTIONAL = {
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Top-level modules that a file imports, or looks for by `find_spec("NAME")`."""
+    """Top-level modules that a file imports, or looks for by a name in quotes."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             yield node.module.partition(".")[0]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("find_spec"):
-            yield from (one.value for one in node.args if isinstance(one, ast.Constant))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(BY_NAME):
+            yield from (
+                one.value
+                for one in node.args
+                if isinstance(one, ast.Constant) and "." not in one.value
+            )
 
 
 def packages(paths: list[Path], own: set[str] = frozenset()) -> dict[str, str]:
