@@ -19,6 +19,8 @@ MATHEMATICS = re.compile(
     r'<(?P<tag>span|div) class="arithmatex">\\[(\[](?P<tex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
 )
 
+# A minus behind one of these is a sign, not a difference, and stands close to its number.
+SIGN = re.compile(r"(<mo[^>]*>(?:[\[({=,]|&#x0*(?:28|2C|3D|5B|7B);)</mo>)<mo>&#x02212;</mo>")
 SCHEME = """<script>
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -33,11 +35,11 @@ SCHEME = """<script>
 class RepositoryLinks(Treeprocessor):
     """Lets links that leave the pages lead to the repository, or name the file."""
 
-    def __init__(self, md: Markdown, docs: Path, address: str | None) -> None:
+    def __init__(self, md: Markdown, docs: Path, address: str | None, page: str) -> None:
         super().__init__(md)
-        self.page = ""  # path of the page below docs
         self.docs = docs
         self.address = address
+        self.page = page
 
     def run(self, root: ElementTree.Element) -> None:
         """Change the links below `root`."""
@@ -80,28 +82,33 @@ class RepositoryLinks(Treeprocessor):
         return re.sub("\x02wzxhzdk:(\\d+)\x03", lambda held: str(stash[int(held[1])]), str(text))
 
 
-class _Links(Extension):
+class Links(Extension):
+    """The same as an extension of Markdown.
+
+    Attributes:
+        page: path below docs of the page that comes next.
+    """
+
     def __init__(self, docs: Path, address: str | None) -> None:
         super().__init__()
         self.docs = docs
         self.address = address
-        self.processor: RepositoryLinks | None = None
         self.page = ""
 
     def extendMarkdown(self, md: Markdown) -> None:
-        processor = RepositoryLinks(md, self.docs, self.address)
-        processor.page = self.page
-        md.treeprocessors.register(processor, "repository_links", 5)  # before MkDocs' own at 0
+        """Register the links, before MkDocs' own at priority 0."""
+        links = RepositoryLinks(md, self.docs, self.address, self.page)
+        md.treeprocessors.register(links, "repository_links", 5)
 
 
-_links: _Links | None = None
+_links: Links | None = None
 
 
 def on_config(config: Any) -> Any:
     """Add the extension for links, give headings the anchors that forges give them."""
     global _links
     docs = Path(config.docs_dir)
-    _links = _Links(docs, config.extra.get("repository"))
+    _links = Links(docs, config.extra.get("repository"))
     config.markdown_extensions.append(_links)
     config.mdx_configs.setdefault("toc", {})["slugify"] = slugify(case="lower")
     config.nav = _existing(config.nav, docs)
@@ -147,7 +154,7 @@ def mathml(tex: str, display: bool, page: str) -> str:
     left = re.search(r"\\[A-Za-z]+", text) or re.search("&#x0005C;[A-Za-z]+", text)
     if left:
         LOG.warning("%s: formula %s: %s is not understood", page, tex, html.unescape(left[0]))
-    return text
+    return SIGN.sub(r'\1<mo form="prefix">&#x02212;</mo>', text)
 
 
 def on_post_page(output: str, **_: Any) -> str:

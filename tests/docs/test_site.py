@@ -7,9 +7,11 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import markdown
 import pytest
 import yaml
 
+import hooks
 from generate import ROOT
 
 OUTSIDE = re.compile(r"(?:https?:)?//[\w.-]+", re.IGNORECASE)
@@ -19,7 +21,7 @@ LOADING = {  # attributes whose address a browser asks for without being told to
 
 
 class Page(HTMLParser):
-    """Collects what a page loads by itself, the classes that load more, and its headings."""
+    """Collects what a page loads by itself, and the classes for which the theme loads more."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,3 +127,39 @@ def test_the_navigation_names_every_page():
     named = sorted(page for section in nav for pages in section.values() for page in pages)
     written = sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))
     assert named == written
+
+
+@pytest.mark.parametrize(("tex", "signs"), [("[-1, 1]", 1), ("a = -b", 1), ("a - b", 0)])
+def test_a_minus_is_a_sign_or_a_difference(tex, signs):
+    assert hooks.mathml(tex, False, "page").count('form="prefix"') == signs
+
+
+def test_a_formula_that_is_not_understood_is_told(caplog):
+    hooks.mathml(r"\unheard x", False, "page.md")
+    assert [record.getMessage() for record in caplog.records] == [
+        r"page.md: formula \unheard x: \unheard is not understood"
+    ]
+    assert caplog.records[0].levelname == "WARNING"  # with which a strict build fails
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (None, '<span class="repository-file" title="src/tfsdiff/params.py in the repository">'),
+        ("https://host/x", '<a href="https://host/x/blob/main/src/tfsdiff/params.py">'),
+    ],
+)
+def test_a_link_to_the_code_names_the_file_or_leads_there(address, expected):
+    links = hooks.Links(ROOT / "docs", address)
+    links.page = "reference/metrics.md"
+    text = "[`params.py`](../../src/tfsdiff/params.py) [page](parameters.md)"
+    html = markdown.markdown(text, extensions=[links])
+    assert expected in html
+    assert '<a href="parameters.md">page</a>' in html
+
+
+def test_a_link_to_no_file_is_told(caplog):
+    links = hooks.Links(ROOT / "docs", None)
+    links.page = "index.md"
+    markdown.markdown("[it](../src/none.py)", extensions=[links])
+    assert "../src/none.py is no file of the repository" in caplog.text
