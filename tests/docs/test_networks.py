@@ -1,29 +1,18 @@
 """Diagrams of networks: as committed, read off the modules, and within their boxes."""
 
-import importlib
-from pathlib import Path
-from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
 import torch
 
+import networks
+from configured import count
 from tfsdiff.methods.conditional.network import ConditionalUNet
 from tfsdiff.params import UNet
 
-TOOLS = Path(__file__).parents[2] / "docs/tools"
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(TOOLS)
-    return importlib.import_module("networks")
-
 
 @pytest.mark.slow
-def test_committed_diagrams_are_what_the_tool_writes(
-    networks: ModuleType, capsys: pytest.CaptureFixture
-) -> None:
+def test_committed_diagrams_are_what_the_tool_writes(capsys: pytest.CaptureFixture) -> None:
     assert networks.main(["--check"]) == 0, capsys.readouterr().out
 
 
@@ -42,7 +31,7 @@ def small() -> ConditionalUNet:
         return ConditionalUNet(9, settings, "sources", 3).eval()
 
 
-def test_levels_are_those_of_the_network(networks: ModuleType, small: ConditionalUNet) -> None:
+def test_levels_are_those_of_the_network(small: ConditionalUNet) -> None:
     outputs = networks.evaluated(small, 8)
     net = networks.u_net(small, outputs, "downs", "ups")
 
@@ -52,14 +41,10 @@ def test_levels_are_those_of_the_network(networks: ModuleType, small: Conditiona
     assert [(level.residual, level.attention) for level in net.up] == [(2, 0), (2, 2)]
     counted = sum(level.parameters for level in net.down)
     rest = (small.downs[0], small.downs[2])  # the first convolution, and what halves
-    assert counted + sum(map(networks.configured.count, rest)) == networks.configured.count(
-        small.downs
-    )
+    assert counted + sum(map(count, rest)) == count(small.downs)
 
 
-def test_diagram_is_svg_that_names_gate_and_sizes(
-    networks: ModuleType, small: ConditionalUNet
-) -> None:
+def test_diagram_is_svg_that_names_gate_and_sizes(small: ConditionalUNet) -> None:
     text = networks.conditional(small, "A network", "of a test", "test")
 
     words = [element.text for element in ElementTree.fromstring(text).iter() if element.text]
@@ -67,7 +52,7 @@ def test_diagram_is_svg_that_names_gate_and_sizes(
     assert {"gate (TMFA)", "9 → 3 → 9", "12 → 4 channels", shape} <= set(words)
 
 
-def test_text_wider_than_its_box_is_refused(networks: ModuleType) -> None:
+def test_text_wider_than_its_box_is_refused() -> None:
     drawing = networks.Drawing("test", "A drawing")
     with pytest.raises(ValueError, match="wider than its box of 40"):
         drawing.box(0, 0, 40, ("far too long for this",), "image")
