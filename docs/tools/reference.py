@@ -294,7 +294,9 @@ def _stages(key: str) -> str:
         if any(str(one).split(".")[0] == key for one in stage.get("params", []))
         or f"${{{key}}}" in stage.get("matrix", {}).values()
     ]
-    return "all" if len(names) > len(_pipeline()) * 0.8 else _code(names)
+    if len(names) <= len(_pipeline()) // 2:
+        return _code(names)
+    return "all but " + _code(name for name in _pipeline() if name not in names)
 
 
 def common_parameters() -> str:
@@ -366,7 +368,9 @@ def _method(name: str) -> str:
 
     section = method_class(name).Settings
     view = _View(list(profiles()), (Train,))
-    parts = [_summary(section), _section(section, f"methods.{name}", view)]
+    page = name if (ROOT / f"docs/methods/{name}.md").exists() else "controls"
+    summary = f"{_summary(section)} More: [{name}](../methods/{page}.md)."
+    parts = [summary, _section(section, f"methods.{name}", view)]
     parts = [part for part in parts if part]
     if "train" in _fields(section):
         parts += [

@@ -39,10 +39,11 @@ class Compute(Section):
     """Where and how to compute. The number of threads fixes the order of floating-point sums."""
 
     device: Literal["cpu", "cuda"]  # where networks compute
-    threads: Count  # of each process, on the CPU
-    precision: Precision  # of convolutions and matrix products
-    compile: bool  # the networks, by torch.compile: a minute, which pays in long trainings on GPUs
-    deterministic: bool  # on GPUs: bit-identical results, by slower kernels
+    threads: Count  # CPU threads of each process
+    precision: Precision  # number format of convolutions and matrix products
+    # compile networks by torch.compile: takes a minute, pays in long trainings on GPUs
+    compile: bool
+    deterministic: bool  # bit-identical results on GPUs too, by slower kernels
 
 
 class PhantomData(Section):
@@ -53,7 +54,8 @@ class PhantomData(Section):
     pixels: Annotated[int, Field(ge=16, le=256)]  # side of an image
     patients: Count  # number of virtual patients
     slices_per_patient: Annotated[int, Field(ge=1, le=12)]  # each slice is one group
-    combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT-Tc, dealt to the patients in turn
+    # modalities of a patient, e.g. CT_MR-T2_SPECT-Tc; dealt to the patients in turn
+    combinations: tuple[str, ...]
     lesion_share: Fraction  # share of the patients that carry a lesion
 
 
@@ -69,12 +71,15 @@ class Transfer(Section):
     """How files are requested: one after another over one connection, with retries."""
 
     requests_per_second: Annotated[float, Field(gt=0)]  # highest rate
-    timeout_seconds: Annotated[float, Field(gt=0)]  # to connect, and between two chunks of a body
-    file_seconds: Annotated[float, Field(gt=0)]  # after which an attempt at a file is abandoned
-    attempts: Count  # at one file, the first included
-    first_wait_seconds: Annotated[float, Field(ge=0)]  # before the second attempt; then doubled
-    longest_wait_seconds: Annotated[float, Field(ge=0)]  # also the limit for Retry-After
-    largest_bytes: Count  # of one file; a slice is never larger
+    # limit to connect, and between two chunks of a body
+    timeout_seconds: Annotated[float, Field(gt=0)]
+    file_seconds: Annotated[float, Field(gt=0)]  # limit for one attempt at a file
+    attempts: Count  # attempts at one file, the first included
+    # wait before the second attempt; doubled before each further one
+    first_wait_seconds: Annotated[float, Field(ge=0)]
+    # longest wait; also the limit for Retry-After
+    longest_wait_seconds: Annotated[float, Field(ge=0)]
+    largest_bytes: Count  # largest file that is accepted; a slice is never larger
 
 
 class Checks(Section):
@@ -93,8 +98,9 @@ class AtlasData(Section):
     input: str  # folder of registry.yaml, lock.csv and, where `choose` is list, groups.csv
     base: str  # address of the atlas
     pixels: Count  # side of an image
-    combinations: tuple[str, ...]  # e.g. CT_MR-T2_SPECT (of any tracer); empty: all there are
-    groups: Count | None  # how many are chosen, by the rule; null: all
+    # modalities of a group, e.g. CT_MR-T2_SPECT (of any tracer); empty: all there are
+    combinations: tuple[str, ...]
+    groups: Count | None  # number of groups that the rule chooses; null: all
     choose: Literal["rule", "list"]  # list: the groups of groups.csv
     guesses: bool  # also request undocumented series
     patience: Count  # consecutive missing slices that end a series of unknown range
@@ -135,10 +141,11 @@ class UNet(Section):
     """The U-Net of SR3 (Saharia et al. 2021)."""
 
     width: Count  # channels of the first level
-    multipliers: tuple[Count, ...]  # of the width, one a level
+    multipliers: tuple[Count, ...]  # channels of each level, as multiples of the width
     blocks: Count  # residual units a level
-    attention_level: Annotated[int, Field(ge=0)] | None  # index of the level that attends, or none
-    groups: Count  # of the group normalisation
+    # index of the level with attention; null: the middle alone
+    attention_level: Annotated[int, Field(ge=0)] | None
+    groups: Count  # groups of the group normalisation
     dropout: Annotated[float, Field(ge=0, lt=1)]  # share of activations, in training
     initialisation: Literal["kaiming", "orthogonal"]  # orthogonal: as released
 
@@ -154,10 +161,10 @@ class UNet(Section):
 class Diffusion(Section):
     """The forward process and what the network predicts."""
 
-    noise_levels: Count  # T
-    schedule: Literal["linear", "cosine"]  # of beta
-    beta_start: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule, at t = 1
-    beta_end: Annotated[float, Field(gt=0, lt=1)]  # of the linear schedule, at t = T
+    noise_levels: Count  # T, the number of noise levels
+    schedule: Literal["linear", "cosine"]  # how beta rises
+    beta_start: Annotated[float, Field(gt=0, lt=1)]  # beta of the linear schedule at t = 1
+    beta_end: Annotated[float, Field(gt=0, lt=1)]  # beta of the linear schedule at t = T
     prediction: Prediction  # what the network predicts; paper: eps
 
 
@@ -166,29 +173,31 @@ class Train(Section):
 
     steps: Count  # updates of the weights
     batch: Count  # images a step, of all processes together
-    processes: Count  # that share a batch, one a GPU; fixes the order of sums as threads do
+    # processes that share a batch, one a GPU; fixes the order of sums, as threads do
+    processes: Count
     accumulate: Count  # parts of a batch whose gradients are added up, to save memory
     optimiser: Literal["adam", "adamw"]  # as in torch, with its defaults
-    learning_rate: Annotated[float, Field(gt=0)]  # after the warm-up
-    warmup_steps: Annotated[int, Field(ge=0)]  # in which the learning rate rises linearly
-    decay: Literal["constant", "cosine"]  # of the learning rate after the warm-up
+    learning_rate: Annotated[float, Field(gt=0)]  # learning rate after the warm-up
+    warmup_steps: Annotated[int, Field(ge=0)]  # steps in which the learning rate rises linearly
+    decay: Literal["constant", "cosine"]  # course of the learning rate after the warm-up
     gradient_clip: Annotated[float, Field(gt=0)] | None  # largest norm of the gradient; null: any
-    ema_decay: Annotated[float, Field(ge=0, lt=1)]  # of the average of the weights; 0: no average
+    # decay of the moving average of the weights; 0: no average
+    ema_decay: Annotated[float, Field(ge=0, lt=1)]
     crop_pixels: Annotated[int, Field(ge=11)] | None  # side of crops; null: whole images
     augment: Literal["none", "flip", "square"]  # horizontal flips; square: quarter turns as well
-    checkpoint_steps: Count  # between two checkpoints
-    validation_steps: Count  # between two validations
-    validation_images: Count  # drawn for PSNR, SSIM and the grid of samples
-    validation_evaluations: Count  # to draw one of them, by DDIM
-    keep: Literal["last", "best"]  # averaged weights at the end, or of the best validation PSNR
+    checkpoint_steps: Count  # steps between two checkpoints
+    validation_steps: Count  # steps between two validations
+    validation_images: Count  # images drawn for PSNR, SSIM and the grid of samples
+    validation_evaluations: Count  # evaluations to draw one of them, by DDIM
+    keep: Literal["last", "best"]  # averaged weights of the end, or of the best validation PSNR
 
 
 class Sampling(Section):
     """Reverse process at inference."""
 
     sampler: Literal["ancestral", "ddim", "dpmpp"]  # ancestral: the paper; dpmpp: DPM-Solver++ (2M)
-    evaluations: Count  # calls of the network an image; ancestral with all T is the paper's
-    spacing: Spacing  # of the noise levels: evenly in t, or in log-SNR
+    evaluations: Count  # evaluations an image; the paper: ancestral with all T
+    spacing: Spacing  # noise levels evenly in t, or in log-SNR
     batch: Count  # images drawn at once
 
 
@@ -226,25 +235,25 @@ class Quality(Section):
     """Quality against evaluations: every sampler at each number of them."""
 
     networks: tuple[str, ...]  # joint networks
-    scales: tuple[Count, ...]  # of enlargement
+    scales: tuple[Count, ...]  # scales of enlargement
     groups: Count  # test groups drawn
-    evaluations: tuple[Count, ...]  # at most diffusion.noise_levels
+    evaluations: tuple[Count, ...]  # numbers of evaluations, at most diffusion.noise_levels
 
 
 class Cost(Section):
     """What the methods cost, measured on one test group."""
 
-    scale: Count  # of enlargement
+    scale: Count  # scale of enlargement
     repeats: Count  # calls timed, of which the shortest counts
 
 
 class Uncertainty(Section):
     """Mean and deviation over several fusions of the same sources."""
 
-    scales: tuple[Count, ...]  # of enlargement
+    scales: tuple[Count, ...]  # scales of enlargement
     samples: Annotated[int, Field(ge=2)]  # fusions a group
     groups: Count  # test groups drawn
-    evaluations: Count  # to draw one; the number best for images may make all fusions alike
+    evaluations: Count  # evaluations a fusion; the number best for images may make all alike
 
 
 COMPOSE = "compose it with `python -m tfsdiff.compose profile=demo`"
