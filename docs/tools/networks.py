@@ -328,9 +328,10 @@ def decomposition(network: CDDFuse, title: str, caption: str, name: str) -> str:
     drawing.arrow(end.bottom, fused.top)
     drawing.text(x + width / 2 + 10, y + 14, "sigmoid, of the sum with the skip if any", 12,
                  colour=MUTED)  # fmt: skip
+    bottom = drawing.note(fused.bottom[1] + 12, ("Numbers with k are parameters.",))
     bottom = drawing.legend(
-        fused.bottom[1] + 12,
-        (("convolution", "convolutions"), ("attention", "with attention between channels"),
+        bottom + 4,
+        (("convolution", "convolutions"), ("attention", "with channel attention"),
          ("detail", "coupling nodes"), ("image", "images")),
     )  # fmt: skip
     return drawing.svg(bottom + 4)
@@ -402,7 +403,7 @@ def transformers(network: Generator, title: str, caption: str, name: str) -> str
         first.bottom[1] + 12,
         (
             "Down: halved by the mean of 2 × 2 pixels. ↑, and before every +: enlarged bilinearly",
-            "to the size of what it is added to. The masks have no bounds.",
+            "to the size of what it is added to. Numbers with k and M are parameters.",
         ),
     )
     bottom = drawing.legend(
