@@ -98,6 +98,7 @@ def test_every_parameter_has_a_meaning(section):
         assert meaning or apart, f"no comment beside {section.__name__}.{name}"
 
 
+@pytest.mark.slow  # composes all profiles
 def test_every_section_of_the_parameters_is_on_the_page():
     shown = {*reference.SECTIONS, "data", "pairs", "methods", "truth", "variants"}
     for profile, values in reference.profiles().items():
