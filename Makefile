@@ -7,10 +7,12 @@ export DVC_NO_ANALYTICS := 1
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro check test lint docs sources ablations clean
+.PHONY: help install repro check test lint docs sources ablations clean
 
 help: ## list these targets
 	@awk -F':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: $(STAMP) ## set up the virtual environment .venv; the other targets do, too
 
 repro: $(STAMP) ## set up and run the whole experiment of params.yaml (as committed: the profile demo)
 	python workflow/repro.py

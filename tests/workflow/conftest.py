@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMITTED = ("dvc.yaml", "Snakefile", ".dvcignore", "src", "workflow")
+COMMITTED = (
+    "dvc.yaml", "Snakefile", ".dvcignore", ".gitignore", "src", "workflow", "data/README.md",
+    "results/README.md",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,7 @@ class Project:
         }
         for name in COMMITTED:
             source = ROOT / name
+            (folder / name).parent.mkdir(exist_ok=True)
             if source.is_dir():
                 ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
                 shutil.copytree(source, folder / name, symlinks=True, ignore=ignored)
@@ -43,7 +47,6 @@ class Project:
         self.run("git", *author, "commit", "--quiet", "--allow-empty", "--message", "Start")
         self.run("dvc", "init", "--quiet")
         shutil.copy(ROOT / ".dvcignore", folder / ".dvcignore")
-        (folder / ".gitignore").write_text("/data/\n/results/\n/.snakemake/\n")
 
     def run(self, *command: str, code: int = 0) -> str:
         done = subprocess.run(

@@ -23,6 +23,12 @@ def test_both_tools_make_the_same_bytes(project):
 
 
 @pytest.mark.slow
+def test_git_sees_nothing_of_what_was_made(project):
+    seen = project.run("git", "status", "--porcelain", "--untracked-files=all", "data", "results")
+    assert seen.splitlines() == ["?? data/README.md", "?? results/README.md"]
+
+
+@pytest.mark.slow
 def test_table_1_has_a_number_for_every_method(project):
     with (project.folder / "results/report/table1.csv").open() as stream:
         rows = list(csv.DictReader(stream))
