@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from PIL import Image
 
 import tiny
 from tfsdiff import methods
-from tfsdiff.cli import main, options
+from tfsdiff.cli import fuse, main, options
+from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch
 from tfsdiff.data.images import read, to_8bit, to_unit
 from tfsdiff.data.resample import enlarge
 from tfsdiff.evaluation.ensemble import GAIN
 from tfsdiff.methods.base import Examples
+from tfsdiff.methods.ddfm import settings as ddfm_settings
 from tfsdiff.training.log import NullLog, Recipe
 
 ZOO = Path(__file__).resolve().parents[2] / "workflow" / "conf" / "methods"
@@ -432,3 +435,9 @@ def test_the_module_runs_as_a_command(inputs, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"error: {inputs[0]}: does not exist\n"
+
+
+def test_evaluations_of_a_method_that_has_a_setting_of_that_name():
+    ddfm = SimpleNamespace(sampled=False, settings=ddfm_settings.Settings.model_construct())
+    with pytest.raises(InputError, match="give --set evaluations=2"):
+        fuse._check_evaluations(2, ddfm, None)

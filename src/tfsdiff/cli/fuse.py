@@ -215,8 +215,14 @@ def _check_modalities(modalities: list[str] | None) -> None:
 
 
 def _check_evaluations(evaluations: int | None, *used: Fuser | Enlarger | None) -> None:
-    if evaluations is not None and not any(method and method.sampled for method in used):
-        raise InputError("--evaluations: nothing here is drawn by diffusion; leave it out")
+    methods = [method for method in used if method is not None]
+    if evaluations is None or any(method.sampled for method in methods):
+        return
+    if any("evaluations" in type(method.settings).model_fields for method in methods):
+        raise InputError(
+            f"--evaluations: a setting of the method here; give --set evaluations={evaluations}"
+        )
+    raise InputError("--evaluations: nothing here is drawn by diffusion; leave it out")
 
 
 def _write(out: Path, pixels: np.ndarray) -> None:
