@@ -215,7 +215,7 @@ def leakage(theme: Theme) -> None:
 # Pictures of the showcase
 
 GROUND, INK, QUIET, ACCENT = "#000000", "#ffffff", "#a9b1ba", "#ffb000"
-CROP = 196  # pixels of 256 that hold the head
+CROP = 216  # pixels of 256 that hold the head
 SOURCE, FUSED, GAP, ARROW, PAD, HEAD = 268, 392, 12, 92, 20, 58  # pixels
 SANS = "DejaVuSans.ttf"  # as in the charts; Matplotlib has the file
 
