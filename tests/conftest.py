@@ -1,15 +1,18 @@
 """Fixtures shared by all tests."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 import tiny
 import torchvision_hook
 from inputs import smooth_sources
+from project import Project
 from tfsdiff.core.tensors import Batch
 from tfsdiff.data.resample import reduce
 from tfsdiff.methods.base import Examples
@@ -22,7 +25,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 # Files that take minutes: begun first, so that no worker waits for another at the end.
-LONGEST = ("workflow/test_end_to_end.py", "workflow/test_atlas.py")
+LONGEST = ("docs/test_guides.py", "workflow/test_end_to_end.py", "workflow/test_atlas.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,6 +39,28 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no shared data at {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Project]:
+    """Make a fresh copy of the project, in which nothing has been made."""
+    return lambda: Project.new(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def ci_project(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[[], Project]:
+    """Copy a project in which `make repro` has made the profile `ci`, once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "ci"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "dvc.lock").is_file():
+            folder.mkdir()
+            made = Project.new(folder)
+            made.python("tfsdiff.compose", "profile=ci")
+            output = made.run(sys.executable, "workflow/repro.py")
+            assert "Data and pipelines are up to date" in output
+            made.commit("The profile ci")
+    return lambda: Project(folder).copy(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture

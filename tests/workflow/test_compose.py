@@ -99,13 +99,9 @@ def test_what_cannot_be_composed_is_one_line_and_changes_no_file(project, capsys
 @pytest.mark.slow
 def test_experiments_start_from_the_choice(new_project, root):
     made = new_project()
-    shutil.copy(root / ".dvc/config", made.folder / ".dvc/config")
     (made.folder / "dvc.yaml").write_text(yaml.safe_dump(STAGE))
     made.python("tfsdiff.compose", "profile=ci", "data=directory", "data.input=some/slices")
-    made.run("git", "add", ".")
-    made.run(
-        "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "-qm", "It"
-    )
+    made.commit("It")
     seen = made.folder / "seen.yaml"
 
     made.run("dvc", "exp", "run", "-S", "train.learning_rate=0.004")

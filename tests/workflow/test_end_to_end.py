@@ -1,17 +1,13 @@
 """The profile `ci` from nothing by `make repro`, then by DVC alone: a table, and the same bytes."""
 
 import csv
-import sys
 
 import pytest
 
 
 @pytest.fixture(scope="module")
-def project(new_project):
-    made = new_project()
-    made.python("tfsdiff.compose", "profile=ci")
-    assert "Data and pipelines are up to date" in made.run(sys.executable, "workflow/repro.py")
-    return made
+def project(ci_project):
+    return ci_project()
 
 
 @pytest.mark.slow
