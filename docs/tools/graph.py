@@ -26,7 +26,7 @@ BANDS = {  # folders of the first output: name, ground, line
     "report": (("results/report/",), "#f2ecf8", "#7d52a8"),
 }  # fmt: skip
 SUFFIXES = ("_ablation", "_learned")
-WIDTH, MARGIN, LABEL = 640, 12, 30  # LABEL: height of a band's name
+WIDTH, MARGIN, LABEL = 640, 12, 38  # LABEL: height of a band's name
 BOX, TALL, ROW, PER_ROW = 148, 44, 86, 3
 FONT = "'DejaVu Sans', Verdana, sans-serif"
 INK = "#1f2328"
@@ -229,6 +229,7 @@ def draw(root: Path) -> str:
         f'<rect width="{WIDTH}" height="{top:.0f}" rx="12" fill="#ffffff"/>',
         *(_frame(*frame) for frame in frames),
         *(_way(way, x, y, BANDS[bands[way[0]]][2], ways) for way in ways),
+        *(_name(band, at) for band, at, _ in frames),
         *(_box(name, x[name], y[name], bands[name]) for name in bands),
     ]
     text = ", ".join(f"{band}: {' '.join(n for n in bands if bands[n] == band)}" for band in BANDS)
@@ -240,11 +241,18 @@ def draw(root: Path) -> str:
 
 
 def _frame(band: str, top: float, height: float) -> str:
-    _, ground, line = BANDS[band]
     return (
         f'<rect x="{MARGIN}" y="{top:.0f}" width="{WIDTH - 2 * MARGIN}" height="{height:.0f}" '
-        f'rx="10" fill="{ground}"/>\n<text x="{MARGIN + 14}" y="{top + 24:.0f}" font-size="19" '
-        f'font-weight="bold" fill="{line}">{band}</text>'
+        f'rx="10" fill="{BANDS[band][1]}"/>'
+    )
+
+
+def _name(band: str, top: float) -> str:
+    """The name of a band, with a rim that sets it off from edges."""
+    _, ground, line = BANDS[band]
+    return (
+        f'<text x="{MARGIN + 14}" y="{top + 24:.0f}" font-size="19" font-weight="bold" '
+        f'fill="{line}" stroke="{ground}" stroke-width="7" paint-order="stroke">{band}</text>'
     )
 
 

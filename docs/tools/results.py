@@ -378,12 +378,13 @@ def provenance(run: str) -> str:
         if part in split
     )  # fmt: skip
     machine = found["machine"]
+    pairs = f"{data['pairs']} pairs, " if data["pairs"] else ""
     lines = {
         "Profile": f"`{found['profile']}`",
         "Commands": f"`{found['command']}`, then `snakemake --cores 2 all`",
         "Code": f"commit `{found['commit']}`" + (", changed" if found["changed"] else ""),
         "Data": f"{data['groups']} groups of {_plural(data['patients'], 'patient')} "
-        f"({data['source']}), {data['pairs']} pairs, {data['pixels']} × {data['pixels']} pixels",
+        f"({data['source']}), {pairs}{data['pixels']} × {data['pixels']} pixels",
         "Split": f"{split['rule']}: {parts}",
         "Machine": f"{machine['device']} a job, {machine['cores']} cores, "
         f"{machine['memory_gib']} GiB memory, no GPU",
