@@ -111,21 +111,7 @@ def on_config(config: Any) -> Any:
     _links = Links(docs, config.extra.get("repository"))
     config.markdown_extensions.append(_links)
     config.mdx_configs.setdefault("toc", {})["slugify"] = slugify(case="lower")
-    config.nav = _existing(config.nav, docs)
     return config
-
-
-def _existing(nav: list[Any], docs: Path) -> list[Any]:
-    """`nav` without the pages that are not written yet."""
-    kept: list[Any] = []
-    for item in nav:
-        if isinstance(item, dict):
-            (title, below), *_ = item.items()
-            below = _existing(below, docs)
-            kept += [{title: below}] if below else []
-        elif (docs / item).exists():
-            kept.append(item)
-    return kept
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
