@@ -119,8 +119,17 @@ def _command(run: Path) -> str:
         if isinstance(entry, dict):
             ((key, value),) = entry.items()
             words.append(f"{key.removeprefix('override ')}={value}")
-    words += [f"{key}={value}" for key, value in _leaves(chosen, "")]
+    words += [f"{key}={_given(value)}" for key, value in _leaves(chosen, "")]
     return " ".join(["python -m tfsdiff.compose", *words])
+
+
+def _given(value: Any) -> str:
+    """A value as one gives it on the command line."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_given, value))}]"
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
 
 
 def _leaves(values: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:

@@ -3,9 +3,11 @@
 import pytest
 import yaml
 
+import collect
 import figures
 import graph
 import results
+from tfsdiff.compose import CHOSEN, choice
 
 
 def test_the_drawn_graph_is_that_of_dvc_yaml():
@@ -52,3 +54,19 @@ def test_columns_and_rows_of_a_table_are_chosen():
 
 def test_the_table_of_the_readme_is_narrow():
     assert max(map(len, results.readme_table().splitlines())) <= 120
+
+
+def test_the_command_of_a_run_is_its_recorded_choice(tmp_path):
+    words = [
+        "profile=ci",
+        "data.input=in",
+        "scales=[2,4]",
+        "train.steps=3",
+        "compute.compile=false",
+    ]
+    chosen = tmp_path / f"workflow/conf/{CHOSEN}.yaml"
+    chosen.parent.mkdir(parents=True)
+    chosen.write_text(choice(words, results.ROOT / "workflow/conf"))
+    command = collect._command(tmp_path).split()
+    assert command[:3] == ["python", "-m", "tfsdiff.compose"]
+    assert sorted(command[3:]) == sorted(words)
