@@ -33,7 +33,7 @@ lint: $(STAMP) ## check style, spelling and import contracts
 
 docs: $(STAMP) ## check the generated parts of the documentation and write the site to site/
 	python docs/tools/generate.py --check
-	mkdocs build --strict --quiet
+	mkdocs build --strict
 
 sources: $(STAMP) ## after a change of imports: update the links to the code that each stage depends on
 	python workflow/sources.py
