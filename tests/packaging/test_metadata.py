@@ -1,6 +1,7 @@
 """What surrounds the code: version, citation, links of the front matter."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def test_the_citation_is_of_this_version():
 def test_the_changelog_has_this_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(rf"^## \[{re.escape(tfsdiff.__version__)}\] - \d{{4}}-\d\d-\d\d$", text, re.M)
+
+
+def test_pythons_are_the_same_everywhere():
+    """In the metadata, the Makefile's check, and continuous integration."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    prefix = "Programming Language :: Python :: "
+    pythons = [
+        line.removeprefix(prefix) for line in project["classifiers"] if line.startswith(prefix)
+    ]
+    first, last = (int(text.partition(".")[2]) for text in (pythons[0], pythons[-1]))
+    assert project["requires-python"] == f">=3.{first},<3.{last + 1}"
+    assert f"(3, {first}) <= v <= (3, {last})" in (ROOT / "Makefile").read_text()
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert workflow["jobs"]["test"]["strategy"]["matrix"]["python"] == pythons
 
 
 def test_the_package_says_that_it_has_types():
