@@ -216,7 +216,7 @@ def leakage(theme: Theme) -> None:
 
 GROUND, INK, QUIET, ACCENT = "#000000", "#ffffff", "#a9b1ba", "#ffb000"
 CROP = 216  # pixels of 256 that hold the head
-SOURCE, FUSED, GAP, ARROW, PAD, HEAD = 268, 392, 12, 92, 20, 58  # pixels
+SOURCE, FUSED, GAP, ARROW, PAD, HEAD = 276, 400, 8, 88, 18, 62  # pixels
 SANS = "DejaVuSans.ttf"  # as in the charts; Matplotlib has the file
 
 
@@ -231,7 +231,7 @@ def hero(run: Path, group: Group, scale: int) -> None:
         image = read(image_path(low, group, modality))
         top = middle - SOURCE // 2
         sheet.paste(_picture(image, CROP // scale, SOURCE, Image.Resampling.NEAREST), (left, top))
-        _write(draw, left + SOURCE // 2, top - 16, modality, 32, INK)
+        _write(draw, left + SOURCE // 2, top - 18, modality, 40, INK)
         left += SOURCE + GAP
     left += ARROW - GAP
     shaft = left - ARROW + 18, left - 20
@@ -240,7 +240,7 @@ def hero(run: Path, group: Group, scale: int) -> None:
     draw.polygon(head, fill=ACCENT)
     image = read(high / f"{group.group}.png")
     sheet.paste(_picture(image, CROP, FUSED, Image.Resampling.LANCZOS), (left, middle - FUSED // 2))
-    _write(draw, left + FUSED // 2, PAD + HEAD - 16, f"fused, {scale}× as large", 32, INK)
+    _write(draw, left + FUSED // 2, PAD + HEAD - 18, f"fused at ×{scale}", 40, INK)
     _save(sheet, FIGURES / "hero.png")
 
 
