@@ -62,7 +62,8 @@ def _options(words: tuple[str, ...], **defaults: str) -> dict[str, str]:
 
 
 def _scores(line: pd.Series) -> dict[str, float | None]:
-    return {name: _number(line[name]) for name in METRICS}
+    """Scores of one row; None for metrics that were added after the run."""
+    return {name: _number(line.get(name)) for name in METRICS}
 
 
 # Tables 1 and 2
@@ -74,8 +75,9 @@ def table(run: str, number: str, scale: str, *options: str) -> str:
     Options: against=truth, rows=all (ranked, controls, or names joined by commas), columns=all
     (names of metrics joined by commas).
     """
-    chosen = _options(options, against="truth", rows="all", columns=",".join(METRICS))
     lines = _csv(run, f"table{number}").query("scale == @scale.removeprefix('x')")
+    scored = [name for name in METRICS if name in lines]
+    chosen = _options(options, against="truth", rows="all", columns=",".join(scored))
     wanted = _wanted(lines, chosen["rows"])
     labels, summaries, controls = {}, {}, []
     for name, both in lines.groupby("row", sort=False):
