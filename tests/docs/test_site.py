@@ -6,6 +6,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import markdown
 import pytest
@@ -102,6 +103,35 @@ def test_the_site_shows_all_pages_and_formulas(site):
         assert "arithmatex" not in html, page
     assert not (site / "tools").exists()
     assert "<math" in (site / "reference/metrics.html").read_text()
+
+
+def broken(site: Path) -> list[str]:
+    """Addresses within the site, written in Markdown or in HTML, that lead nowhere."""
+    texts = {page: page.read_text(encoding="utf-8") for page in site.rglob("*.html")}
+    names = {page: set(re.findall(r'\bid="([^"]+)"', text)) for page, text in texts.items()}
+    wrong = []
+    for page, text in texts.items():
+        found = set(re.findall(r'\s(?:href|src|srcset)="([^"]+)"', text))
+        for address in map(urlsplit, sorted(found) if page.name != "404.html" else ()):
+            target = page.parent / unquote(address.path) if address.path else page
+            target = target.resolve()
+            if address.scheme or address.netloc:
+                continue
+            if not target.exists() or address.fragment not in {"", *names.get(target, ())}:
+                wrong.append(f"{page.relative_to(site)}: {address.geturl()}")
+    return wrong
+
+
+@pytest.mark.slow
+def test_links_of_the_site_lead_somewhere(site):
+    assert broken(site.resolve()) == []
+
+
+def test_a_broken_link_of_the_site_is_found(tmp_path):
+    picture = '<source srcset="none.svg"><img src="page.html">'
+    links = '<a id="here" href="#here"></a><a href="page.html#gone"></a><a href="https://host/x">'
+    (tmp_path / "page.html").write_text(picture + links)
+    assert broken(tmp_path) == ["page.html: none.svg", "page.html: page.html#gone"]
 
 
 @pytest.mark.parametrize(
