@@ -59,7 +59,9 @@ def diff(text: str) -> Block:
 
 def test_a_diff_changes_what_it_finds():
     block = diff(" one\n-two\n+2\n+2.5\n three\n")
-    assert pages.changed(block, "zero\none\ntwo\nthree\n") == "zero\none\n2\n2.5\nthree\n"
+    changed = pages.changed(block, "zero\none\ntwo\nthree\n")
+    assert changed == "zero\none\n2\n2.5\nthree\n"
+    assert pages.changed(block, changed) == changed
 
 
 @pytest.mark.parametrize("text", ["one\nthree\n", "one\ntwo\none\ntwo\n", "someone\ntwo\n"])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from project import ROOT, Project
 
-RUN, WRITTEN, SHOWN = ("sh", "python"), ("python", "yaml", "csv", "toml"), "text"
+RUN, WRITTEN, SHOWN = ("sh", "python"), ("python", "yaml", "markdown"), "text"
 FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w*)(?: +title=\"(?P<title>[^\"]+)\")?\s*$")
 NOT_RUN = re.compile(r"^ *<!-- not run: (?P<reason>.*\S) *-->$")
 # A block begins with the variables that the block before it left, and leaves its own.
@@ -122,16 +122,27 @@ def _run(block: Block, project: Project, state: Path) -> str:
 
 
 def changed(block: Block, text: str) -> str:
-    """`text` after the change that a diff block describes: its lines are found once."""
+    """`text` after the change that a diff block describes: its lines are found once.
+
+    Where the change has been made already, as by a reader who tries the page, `text` stays.
+    """
     marked = [line or " " for line in block.text.splitlines()]
     assert all(line[0] in " +-" for line in marked), f"{block}: a line begins with none of ' +-'"
     before, after = ([line[1:] for line in marked if line[0] != sign] for sign in "+-")
-    lines, size = text.splitlines(), len(before)
-    found = [i for i in range(len(lines)) if lines[i : i + size] == before]
+    lines = text.splitlines()
+    places = _places(lines, before)
+    adds = any(line[0] == "+" for line in marked)
+    if adds and not places and len(_places(lines, after)) == 1:
+        return text
     shown = "\n".join(before)
-    assert len(found) == 1, f"{block}: found {len(found)} times in {block.title}:\n{shown}"
-    lines[found[0] : found[0] + size] = after
+    found = f"found {len(places)} times in {block.title}, so the page needs an update"
+    assert len(places) == 1, f"{block}: {found}:\n{shown}"
+    lines[places[0] : places[0] + len(before)] = after
     return "".join(f"{line}\n" for line in lines)
+
+
+def _places(lines: list[str], part: list[str]) -> list[int]:
+    return [i for i in range(len(lines)) if lines[i : i + len(part)] == part]
 
 
 def differs(block: Block, output: str) -> str:

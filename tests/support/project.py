@@ -10,7 +10,8 @@ from typing import Self
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = (
     "dvc.yaml", "Snakefile", ".dvcignore", ".gitignore", "Makefile", "params.yaml",
-    "pyproject.toml", "data/README.md", "results/README.md", "src", "tests", "workflow",
+    "mkdocs.yml", "pyproject.toml", "README.md", "data/README.md", "results/README.md", "docs",
+    "src", "tests", "workflow",
 )  # fmt: skip
 AUTHOR = {"GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost"}
 COMMITTER = {"GIT_COMMITTER_NAME": "test", "GIT_COMMITTER_EMAIL": "test@localhost"}
