@@ -1,7 +1,9 @@
 """The core, built as a wheel and installed by itself, fuses and scores outside the repository."""
 
+import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,8 +19,10 @@ from tfsdiff.compose import compose, dump
 
 ROOT = Path(__file__).resolve().parents[2]
 UNREACHABLE = ("error sending request", "Failed to fetch", "dns error", "client error (Connect)")
-# Their builds, for CPU or CUDA, are those of the environment that runs the tests.
-LINKED = ("torch", "torchvision")
+# What torch needs of CUDA: with torch and torchvision gigabytes, which the tests' environment has.
+CUDA = ("cuda-", "nvidia-", "triton")
+
+INSTALLED = {one.name.lower().replace("_", "-") for one in metadata.distributions()}
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +39,7 @@ class Installed:
         }
         self._uv("venv", "--python", sys.executable, folder / "env")
         self.bin = folder / "env/bin"
-        for name in LINKED:
+        for name in _torch_and_what_it_runs_on():
             self._link(name)
         source = folder / "source"
         ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -63,11 +67,12 @@ class Installed:
         """Bring a package of this environment into the new one, by hard links where they can be."""
         (target,) = (self.folder / "env/lib").glob("python*/site-packages")
         files = metadata.distribution(name).files
-        for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
-            place = Path(metadata.distribution(name).locate_file(top))
-            copy = shutil.copytree if place.is_dir() else _link_or_copy
-            options = {"copy_function": _link_or_copy} if place.is_dir() else {}
-            copy(place, target / top, **options)
+        for file in (file for file in files if file.parts[0] != ".."):
+            place = Path(file.locate())
+            _link_or_copy(place, target / file)
+            if file.suffix == ".py":
+                compiled = Path(importlib.util.cache_from_source(place))
+                _link_or_copy(compiled, target / file.parent / "__pycache__" / compiled.name)
 
     def run(self, *command: object, code: int = 0) -> str:
         done = subprocess.run(
@@ -78,10 +83,23 @@ class Installed:
         return done.stdout + done.stderr
 
 
-def _link_or_copy(source: str | Path, target: str | Path) -> None:
+def _torch_and_what_it_runs_on() -> set[str]:
+    found, queue = set(), ["torch", "torchvision"]
+    while queue:
+        name = queue.pop()
+        found.add(name)
+        names = {re.match(r"[\w-]+", line)[0] for line in metadata.requires(name) or ()}
+        queue += [one for one in names - found if one.startswith(CUDA) and one in INSTALLED]
+    return found
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    if target.exists() or not source.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
-    except OSError:
+    except OSError:  # on another file system
         shutil.copy2(source, target)
 
 
