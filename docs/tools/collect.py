@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -177,14 +178,18 @@ def _machine(device: str, threads: int) -> dict[str, Any]:
 
 
 def _duration(run: Path) -> dict[str, Any] | None:
-    """What the last complete log of Snakemake says: jobs, and the time by the clock."""
-    for log in sorted((run / ".snakemake/log").glob("*.snakemake.log"), reverse=True):
+    """Jobs, and time by the clock, over all calls of Snakemake, as a run may have been resumed."""
+    jobs, elapsed, complete = 0, timedelta(), False
+    for log in sorted((run / ".snakemake/log").glob("*.snakemake.log")):
         text = log.read_text(encoding="utf-8")
-        steps = re.search(r"(\d+) of \1 steps \(100%\) done", text)
-        elapsed = re.search(r"^Elapsed time: ([\d:]+)", text, re.MULTILINE)
-        if steps and elapsed:
-            return {"jobs": int(steps[1]) - 1, "clock": elapsed[1]}  # without the rule `all`
-    return None
+        done = len(re.findall(r"^Finished jobid: \d+ \(Rule: (?!all\))", text, re.MULTILINE))
+        time = re.search(r"^Elapsed time: (\d+):(\d+):(\d+)", text, re.MULTILINE)
+        if done and time:
+            hours, minutes, seconds = map(int, time.groups())
+            jobs += done
+            elapsed += timedelta(hours=hours, minutes=minutes, seconds=seconds)
+            complete = "steps (100%) done" in text
+    return {"jobs": jobs, "clock": str(elapsed)} if complete else None
 
 
 def main() -> int:
