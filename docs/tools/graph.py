@@ -6,6 +6,7 @@ to the band of the folder that its first output lies in. Rows and columns follow
 """
 
 import itertools
+import math
 import random
 import sys
 from collections import defaultdict
@@ -141,7 +142,7 @@ def ordered(table: list[list[str]], ways: list[list[str]]) -> list[list[str]]:
         for sweep in range(16):
             _sweep(now, near, sweep % 2 == 0)
         tries.append(now)
-    return min(tries, key=lambda one: (_crossings(one, ways), _length(one, ways)))
+    return min(tries, key=lambda one: (_crossings(one, ways), _length(one, ways), _left(one)))
 
 
 def _sweep(table: list[list[str]], near: dict[str, list[str]], down: bool) -> None:
@@ -154,7 +155,7 @@ def _sweep(table: list[list[str]], near: dict[str, list[str]], down: bool) -> No
         middles = {}
         for name in table[i]:
             found = [place[other] for other in near[name] if other in place]
-            middles[name] = sum(found) / len(found) if found else own[name]
+            middles[name] = math.fsum(found) / len(found) if found else own[name]
         table[i].sort(key=middles.__getitem__)
 
 
@@ -171,7 +172,12 @@ def _crossings(table: list[list[str]], ways: list[list[str]]) -> int:
 
 
 def _length(table: list[list[str]], ways: list[list[str]]) -> float:
-    return sum(abs(a - b) for _, a, b in _segments(table, ways))
+    return round(math.fsum(abs(a - b) for _, a, b in _segments(table, ways)), 6)
+
+
+def _left(table: list[list[str]]) -> float:
+    """How far on the left edges pass rows: there are the names of the bands."""
+    return sum(len(row) - k for row in table for k, name in enumerate(row) if ">" in name)
 
 
 def _room(name: str) -> float:
@@ -191,7 +197,7 @@ def columns(table: list[list[str]], ways: list[list[str]]) -> dict[str, float]:
         for row in table:
             for name in row:
                 wanted = [x[other] for other in near[name]]
-                x[name] += 0.5 * (sum(wanted) / len(wanted) - x[name])
+                x[name] += 0.5 * (math.fsum(wanted) / len(wanted) - x[name])
             _apart(row, x)
     return x
 
