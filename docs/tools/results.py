@@ -8,7 +8,6 @@ it.
 
 import json
 import textwrap
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -419,11 +418,6 @@ def figure(name: str, text: str, up: str = "../figures") -> str:
     )
 
 
-def _pending(block: Callable[..., str], name: str) -> Callable[..., str]:
-    """A dash where the run that the numbers come from has not come so far."""
-    return lambda *words: block(*words) if (RESULTS / "harvard" / name).is_file() else "–"
-
-
 BLOCKS = {
     "table": table,
     "readme-table": readme_table,
@@ -447,13 +441,3 @@ BLOCKS = {
     "provenance": provenance,
     "figure": figure,
 }
-for _name, _file in (
-    ("quality", "quality-tfsdiff-x4.csv"),
-    ("sampled", "quality-tfsdiff-x4.csv"),
-    ("best-evaluations", "quality-tfsdiff-x4.csv"),
-    ("uncertainty", "uncertainty-tfsdiff-x4.csv"),
-):
-    BLOCKS[_name] = _pending(BLOCKS[_name], _file)
-BLOCKS["figure"] = lambda name, *words: (
-    figure(name, *words) if (FIGURES / f"{name}-dark.svg").is_file() else "–"
-)
