@@ -37,7 +37,8 @@ from tfsdiff.report.labels import method_label
 from tfsdiff.report.leakage_table import LABELS
 
 FIGURES = results.FIGURES
-RUN = "harvard"
+TABLES = "harvard"  # run of all methods
+SAMPLING = "harvard-tfsdiff"  # run whose curves and quality against evaluations are kept
 WIDTH = 5.0  # inches; 480 CSS pixels
 FONT = 9  # points
 Lines = dict[tuple[str, str, str], pd.Series]  # values by step of (training, scale, curve)
@@ -104,7 +105,7 @@ def chart(name: str, theme: Theme, height: float) -> Iterator[Figure]:
 
 def quality(theme: Theme) -> None:
     """PSNR, SSIM and LPIPS against evaluations, a line a sampler, of every method that has them."""
-    for path in sorted((results.RESULTS / RUN).glob("quality-*.csv")):
+    for path in sorted((results.RESULTS / SAMPLING).glob("quality-*.csv")):
         points = pd.read_csv(path).query("against == 'truth'")
         full = points.loc[points["evaluations"].idxmax()]
         with chart(path.stem, theme, 6.0) as figure:
@@ -133,17 +134,17 @@ def _quality_panel(
 
 
 def curves(theme: Theme) -> None:
-    """Losses and validation scores of all trainings, in three charts."""
-    path = results.RESULTS / RUN / "curves.csv"
-    if not path.is_file():
-        return
+    """Losses and validation scores of all trainings, a chart a kind."""
+    path = results.RESULTS / SAMPLING / "curves.csv"
     table = pd.read_csv(path, dtype={"scale": str}, keep_default_na=False)
     lines = {key: own.set_index("step")["value"]
              for key, own in table.groupby(["training", "scale", "curve"])}  # fmt: skip
     params = yaml.safe_load((path.parent / "params.yaml").read_text(encoding="utf-8"))
     _networks(theme, lines, params)
-    _ablations(theme, lines, params)
-    _fusers(theme, lines, params)
+    if params["ablations"]:
+        _ablations(theme, lines, params)
+    if params["learned_fusers"]:
+        _fusers(theme, lines, params)
 
 
 def _networks(theme: Theme, lines: Lines, params: dict[str, Any]) -> None:
@@ -195,7 +196,7 @@ def _fusers(theme: Theme, lines: Lines, params: dict[str, Any]) -> None:
 
 def leakage(theme: Theme) -> None:
     """Share of test groups above each similarity to their nearest in training, by both splits."""
-    lines = pd.read_csv(results.RESULTS / RUN / "leakage.csv").query("part == 'test'")
+    lines = pd.read_csv(results.RESULTS / TABLES / "leakage.csv").query("part == 'test'")
     colours = (theme.cycle[1], theme.cycle[0])
     with chart("leakage", theme, 3.1) as figure:
         axes = figure.subplots()
