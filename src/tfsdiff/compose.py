@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ConfigDict
 
 import tfsdiff
+from tfsdiff import params
 from tfsdiff.common.errors import InputError, exit_code
 from tfsdiff.common.files import replacing
 
@@ -24,6 +26,27 @@ CHOSEN = "chosen"  # named in .dvc/config too, for experiments
 HEADER = (
     "# Written by `python -m tfsdiff.compose`: what was chosen; `dvc exp run -S` starts from it.\n"
 )
+ROLES = ("enlargers", "fusers", "joint")  # lists of methods
+
+
+class Sections(params.Section):
+    """The sections of params.yaml but those of methods, which load torch: stages check these."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    compute: params.Compute
+    cost: params.Cost
+    data: params.Data
+    diffusion: params.Diffusion
+    metrics: params.Metrics
+    quality: params.Quality
+    report: params.Report
+    resolution: params.Resolution
+    sampling: params.Sampling
+    split: params.Split
+    train: params.Train
+    uncertainty: params.Uncertainty
+    unet: params.UNet
 
 
 def register_resolvers() -> None:
@@ -162,17 +185,33 @@ def project_root(start: Path) -> Path:
     raise InputError(f"{start}: no {CONF}/{DEFAULT}.yaml here or above; run it inside the project")
 
 
+def check(values: dict[str, Any]) -> None:
+    """Check composed values before a stage finds out.
+
+    Raises:
+        InputError: a value is missing, of another type or out of range, or no method has a name.
+    """
+    params.validate(values, Sections, "params.yaml")
+    for role in ROLES:
+        for name in values[role]:
+            if name not in values["methods"]:
+                known = ", ".join(sorted(values["methods"]))
+                raise InputError(f"params.yaml: {role}: {name!r} is none of {known}")
+
+
 def write(overrides: list[str], root: Path) -> None:
     """Write the choice `overrides` and the parameters it composes to below `root`.
 
     Raises:
-        InputError: nothing can be composed; both files are left as they are.
+        InputError: nothing valid can be composed; both files are left as they are.
     """
     conf = root / CONF
+    values = compose(overrides, conf)
     texts = {
-        root / "params.yaml": dump(compose(overrides, conf)),
+        root / "params.yaml": dump(values),
         conf / f"{CHOSEN}.yaml": choice(overrides, conf),
     }
+    check(values)
     for path, text in texts.items():
         with replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")

@@ -82,6 +82,8 @@ def test_elsewhere_one_line_says_where(tmp_path, monkeypatch, capsys):
         ("profile=harvard", "data.input=FOLDER pairs.input=FOLDER, or choose"),
         pytest.param("profil=ci", "profil", marks=pytest.mark.slow),
         ("~cost", "cannot be deleted"),
+        ("train.steps=-1", "train.steps: Input should be greater than or equal to 1 (got -1)"),
+        ("fusers=[nobody]", "fusers: 'nobody' is none of bicubic, "),
     ],
 )
 def test_what_cannot_be_composed_is_one_line_and_changes_no_file(project, capsys, override, named):
