@@ -49,6 +49,11 @@ with open("ran", "a") as stream:
 """
 
 
+def _interruptible():
+    """Accept SIGINT, which shells let processes in the background ignore, the tests' own too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Small:
     """A project of four jobs, each of which notes that it ran."""
 
@@ -84,6 +89,7 @@ class Small:
         return subprocess.Popen(
             [sys.executable, "workflow/repro.py"], cwd=self.folder, env=self.environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            preexec_fn=_interruptible,
         )  # fmt: skip
 
     def repro(self):
