@@ -37,6 +37,7 @@ def means(patient: Patient, index: int, modality: str, *tissues: str) -> list[fl
     return [float(image[parts[INDEX[tissue]] > 0.9].mean()) for tissue in tissues]
 
 
+@pytest.mark.slow
 def test_fractions_sum_to_one_and_are_not_negative(healthy, tumour):
     for patient in (healthy, tumour):
         parts = fractions(patient, SLICE)

@@ -35,6 +35,7 @@ def served(atlas, tmp_path, monkeypatch):
         yield server, lambda *words: main(["atlas", *words, "--params", str(params)])
 
 
+@pytest.mark.slow
 def test_status_then_fetch_then_status(served, capsys):
     server, run = served
     assert run("status") == 1

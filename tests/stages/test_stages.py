@@ -144,6 +144,7 @@ def test_a_split_is_by_the_rule_asked_for(folder, tmp_path):
         split.split(params_of(split), rule="blocks", raw=folder / "raw", out=tmp_path / "b.csv")
 
 
+@pytest.mark.slow
 def test_leakage_names_a_neighbour_of_every_held_out_group(folder, tmp_path):
     by_rule = {"random": tmp_path / "random.csv", "patient": folder / "split.csv"}
     split.split(params_of(split), rule="random", raw=folder / "raw", out=by_rule["random"])
@@ -331,6 +332,7 @@ def draw_quality(at, out, model="tfsdiff", **changes):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_quality_at_the_own_sampling_is_that_of_the_pipeline(folder, capsys):
     wanted = VALUES["quality"] | {"groups": 99}
     for name in ("quality", "again"):
@@ -360,6 +362,7 @@ def test_quality_refuses_what_cannot_be_drawn(folder, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_uncertainty_has_maps_and_a_calibration_of_their_errors(folder):
     names = [p.group for p in read_split(folder / "split.csv") if p.part == "test"]
     wanted = {"scales": [2], "samples": 3, "groups": 99, "evaluations": 2}

@@ -63,6 +63,7 @@ def counts(found):
     return Counter(group.combination for group, _ in found.items)
 
 
+@pytest.mark.slow
 def test_everything_once_and_then_from_the_cache(settings, server, atlas):
     found = source.read_atlas(settings())
     assert counts(found) == {GAD_PET: 4, GAD_SPECT: 4, PET: 1}
@@ -88,6 +89,7 @@ def test_the_rule_takes_as_many_as_wanted(settings):
     assert decisions == {"chosen": 4, "left": 5, "rejected": 3}
 
 
+@pytest.mark.slow
 def test_missing_files_are_refused_with_their_cost_or_accepted(settings, server):
     server.fail(FILE, repeat(status(500)))
     with pytest.raises(InputError) as caught:

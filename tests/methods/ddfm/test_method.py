@@ -118,6 +118,7 @@ def test_images_of_all_modalities_are_learned_from(examples: Callable[..., Examp
     assert len(images_of(none)) == 12
 
 
+@pytest.mark.slow
 def test_learns_and_fuses(examples: Callable[..., Examples], recipe: Recipe) -> None:
     train = SETTINGS["train"] | {"steps": 24, "validation_steps": 12, "learning_rate": 1e-2}
     made, rows = build("ddfm", SETTINGS | {"train": train}, None), tiny.Rows()
