@@ -5,7 +5,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from tfsdiff.data.images import to_8bit
-from tfsdiff.data.resample import enlarge, reduce, resize
+from tfsdiff.data.resample import enlarge, enlarge_as_pillow, reduce, resize
 
 SCALES = (2, 4, 8)
 
@@ -135,12 +135,42 @@ def test_resize_goes_both_ways_with_the_same_kernel(rng):
     np.testing.assert_allclose(resize(image, 20)[0, 0].numpy(), theirs, atol=1e-5)
 
 
+SIDES = [(1, 1), (2, 3), (5, 4), (7, 31), (33, 21), (64, 64), (61, 127)]
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8])
+@pytest.mark.parametrize("size", SIDES)
+def test_enlarges_as_pillow_to_the_bit(rng, scale, size):
+    height, width = size
+    noise = torch.randint(0, 256, (3, *size), generator=rng, dtype=torch.uint8)
+    hard = 255 * (noise > 127).to(torch.uint8)  # overshoots, so clipping between the passes counts
+    for pixels in (noise, hard):
+        theirs = Image.fromarray(pixels.permute(1, 2, 0).numpy()).resize(
+            (width * scale, height * scale), Image.Resampling.BICUBIC
+        )
+        ours = enlarge_as_pillow(pixels.float() / 255, scale)
+        expected = torch.from_numpy(np.array(theirs)).permute(2, 0, 1).float() / 255
+        assert torch.equal(ours, expected)
+
+
+def test_enlarging_as_pillow_rounds_first_and_keeps_shape_and_type(rng):
+    images = torch.rand(2, 3, 5, 6, generator=rng, dtype=torch.float64)
+    rounded = torch.from_numpy(to_8bit(images[0])).permute(2, 0, 1).double() / 255
+    assert torch.equal(enlarge_as_pillow(images, 1)[0], rounded)
+    large = enlarge_as_pillow(images, 4)
+    assert large.shape == (2, 3, 20, 24)
+    assert large.dtype == torch.float64
+    assert torch.equal(large[0], enlarge_as_pillow(rounded, 4))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: reduce(torch.zeros(10, 9), 2), "10 x 9 pixels cannot be divided by scale 2"),
         (lambda: reduce(torch.zeros(8, 8), 0), "at least 1, not 0"),
         (lambda: enlarge(torch.zeros(8, 8), -1), "at least 1, not -1"),
+        (lambda: enlarge_as_pillow(torch.zeros(8, 8), 0), "at least 1, not 0"),
+        (lambda: enlarge_as_pillow(torch.full((8, 8), 255.0), 2), r"in \[0, 1\]"),
         (lambda: resize(torch.zeros(8, 6), 4), "must be square, not 8 x 6"),
         (lambda: enlarge(torch.zeros(8), 2), r"\(\.\.\., H, W\)"),
         (lambda: enlarge(torch.zeros(8, 8, dtype=torch.uint8), 2), "floating-point"),
