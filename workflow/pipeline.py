@@ -6,6 +6,7 @@ purpose. Imports neither DVC nor torch: a dry run stays fast.
 """
 
 import itertools
+import os
 import re
 from collections.abc import Callable
 from functools import cached_property
@@ -27,6 +28,7 @@ class Stage:
         outputs: paths with `{wildcard}` in them.
         log: path of the log, with all wildcards in it.
         gpus: how many a job computes on, where `compute.device` is a GPU; 0 for all others.
+        all_cores: whether a job has a process for each core.
     """
 
     def __init__(self, name: str, entry: dict[str, Any], values: dict[str, Any]) -> None:
@@ -43,7 +45,9 @@ class Stage:
         ]
         self._inputs = [self._pattern(path) for path in entry.get("deps", [])]
         self.log = f"results/logs/{'-'.join([name, *(f'{{{axis}}}' for axis in self.axes)])}.log"
-        self.gpus = int(self._pattern(str(entry.get("meta", {}).get("gpus", 0))))
+        meta = entry.get("meta", {})
+        self.gpus = int(self._pattern(str(meta.get("gpus", 0))))
+        self.all_cores = meta.get("cores") == "all"
 
     def _pattern(self, text: str) -> str:
         def replace(match: re.Match[str]) -> str:
@@ -121,7 +125,12 @@ class Pipeline:
         }
 
     def threads(self, stage: Stage) -> int:
-        """Threads of a job: a process for each of its GPUs has `compute.threads`."""
+        """Threads of a job: a process for each of its GPUs has `compute.threads`.
+
+        Snakemake lowers them to the cores that it was given.
+        """
+        if stage.all_cores:
+            return os.cpu_count() or 1
         return self._values["compute"]["threads"] * max(stage.gpus, 1)
 
     def waiting(self, stage: Stage) -> int:

@@ -35,6 +35,7 @@ INERT = {
     "tfsdiff": "the version",
     "tfsdiff.common.errors": "texts of errors",
     "tfsdiff.common.files": "atomic writing, whatever is written",
+    "tfsdiff.common.processes": "who computes what, in any order",
     "tfsdiff.common.progress": "bars on a terminal",
     "tfsdiff.common.signals": "interrupts a training, which then resumes to the same bits",
     "tfsdiff.methods": "which class a name stands for; the class is tracked",

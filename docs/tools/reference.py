@@ -320,6 +320,7 @@ SECTIONS = {
     "compute": "Compute",
     "split": "Split",
     "resolution": "Resolution",
+    "synthetic": "Synthetic",
     "unet": "UNet",
     "diffusion": "Diffusion",
     "train": "Train",

@@ -131,6 +131,44 @@ class Split(Section):
     gap_slices: Annotated[int, Field(ge=0)]
 
 
+class Kinds(Section):
+    """Shares of the kinds of computed groups; what cannot be made is left out."""
+
+    borrow: Annotated[float, Field(ge=0)]  # with a functional image of another patient
+    remap: Annotated[float, Field(ge=0)]  # with an MR in another contrast
+    real: Annotated[float, Field(ge=0)]  # a training group, changed
+
+
+class Warp(Section):
+    """Largest affine and elastic map of a computed group; lengths are shares of the side."""
+
+    degrees: Annotated[float, Field(ge=0, le=90)]  # of rotation
+    zoom: Annotated[float, Field(ge=0, le=0.5)]  # of the logarithm of each side
+    shear: Annotated[float, Field(ge=0, le=0.5)]  # tangent of the angle
+    shift: Annotated[float, Field(ge=0, le=0.5)]  # along each side
+    elastic: Annotated[float, Field(ge=0, le=0.05)]  # root mean square displacement
+
+
+class Synthetic(Section):
+    """Computed groups: made from training groups and pairs, with truth computed afterwards."""
+
+    count: Annotated[int, Field(ge=0, le=100_000)]  # computed groups; group i is the same for any
+    real_share: Fraction  # share of real groups in what networks are trained on
+    kinds: Kinds  # in which proportion
+    candidates: Count  # slices of other patients compared, to borrow from the most similar
+    # share of the remapped groups that become MR-T2 with MR-Gad and PET-FDG or SPECT-Tl
+    published: Fraction
+    field: Fraction  # largest deviation of the smooth field over a remapped MR
+    noise: Fraction  # largest deviation of the noise in a remapped MR
+    toned: Fraction  # share of the images whose gain and gamma change
+    gain: Fraction  # largest decrease of the gain; it rises by 0.6 of that at most
+    gamma: Annotated[float, Field(ge=0, le=2)]  # largest change of the logarithm of gamma
+    swapped: Fraction  # share of the groups whose anatomical images change places
+    turned: Fraction  # share of the groups mirrored and turned by quarter turns, without resampling
+    resampled: Fraction  # share of the groups that are warped, which blurs them
+    warp: Warp  # how far
+
+
 class Resolution(Section):
     """Side of the high-resolution images, in pixels."""
 

@@ -5,11 +5,12 @@ import pytest
 from PIL import Image
 
 from tfsdiff.acquisition import phantom
-from tfsdiff.acquisition.phantom import colourmap, mri
+from tfsdiff.acquisition.phantom import mri
 from tfsdiff.acquisition.phantom.anatomy import tissue_fractions
 from tfsdiff.acquisition.phantom.fields import axial_plane, draw_field
 from tfsdiff.acquisition.phantom.patient import ZERO_SLICE, Patient, draw_patient
 from tfsdiff.acquisition.phantom.tissues import INDEX, TISSUES
+from tfsdiff.data import colourmap
 
 SEED = 4
 SLICE = 92

@@ -114,6 +114,13 @@ def test_jobs_take_as_many_gpus_as_dvc_yaml_says(pipeline):
     assert pipeline.gpus(pipeline["sample"]) == 0  # on a CPU
 
 
+def test_jobs_with_a_process_a_core_take_all_cores(pipeline, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+    threads = {stage.name: pipeline.threads(stage) for stage in pipeline}
+    assert threads.pop("synthesise") == 7
+    assert set(threads.values()) == {1}
+
+
 def test_caches_beside_the_code_are_no_inputs(pipeline, root):
     cache = root / "src/tfsdiff/acquisition/phantom/__pycache__"
     cache.mkdir(exist_ok=True)

@@ -114,11 +114,12 @@ def parse_group(row: Mapping[str, str]) -> Group:
     return Group(**(values | {"slice": int(values["slice"])}))
 
 
-def read_rows(folder: Path) -> list[tuple[int, dict[str, str]]]:
+def read_rows(folder: Path, allow_empty: bool = False) -> list[tuple[int, dict[str, str]]]:
     """Read the rows of the manifest in `folder`, each with its line number.
 
     Raises:
-        InputError: the manifest is missing, unreadable, empty or lacks a column.
+        InputError: the manifest is missing, unreadable or lacks a column; or it has no row, unless
+            `allow_empty`.
     """
     path = folder / MANIFEST
     try:
@@ -131,19 +132,19 @@ def read_rows(folder: Path) -> list[tuple[int, dict[str, str]]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: no CSV file in UTF-8 ({error})") from None
     _check_header(path, header)
-    if not rows:
+    if not rows and not allow_empty:
         raise InputError(f"{path}: has no row; add one for each group")
     return rows
 
 
-def read_manifest(folder: Path) -> list[Group]:
-    """Read the groups of an image folder.
+def read_manifest(folder: Path, allow_empty: bool = False) -> list[Group]:
+    """Read the groups of an image folder; none is an error, unless `allow_empty`.
 
     Raises:
         InputError: the manifest is missing or wrong; the first problem, with its line.
     """
     groups = []
-    for line, row in read_rows(folder):
+    for line, row in read_rows(folder, allow_empty):
         try:
             groups.append(parse_group(row))
         except ValueError as error:
@@ -155,6 +156,7 @@ def write_folder(
     folder: Path,
     items: Iterable[tuple[Group, Sequence[Pixels]]],
     notes: Mapping[str, str] = MappingProxyType({}),
+    allow_empty: bool = False,
 ) -> None:
     """Write an image folder, whole or not at all; an older one is replaced.
 
@@ -165,9 +167,11 @@ def write_folder(
         folder: the image folder.
         items: groups, each with its three uint8 images: (H, W), (H, W) and (H, W, 3), of one size.
         notes: texts to write beside the manifest, by the name of their file.
+        allow_empty: write a manifest without rows where there is no group; else that is an error.
     """
     written: dict[str, Group] = {}
     with replacing(folder) as temporary:
+        temporary.mkdir()
         for group, images in items:
             if group.group in written:
                 raise ValueError(f"group {group.group} comes twice")
@@ -175,7 +179,7 @@ def write_folder(
             for modality, image in zip(group.modalities, images, strict=True):
                 write_png(image_path(temporary, group, modality), image)
             written[group.group] = replace(group, sha256=checksum(images))
-        if not written:
+        if not written and not allow_empty:
             raise ValueError(f"no group to write to {folder}")
         _write_manifest(temporary / MANIFEST, [written[name] for name in sorted(written)])
         for name, text in notes.items():

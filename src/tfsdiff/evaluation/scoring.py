@@ -1,6 +1,5 @@
 """Scoring many rows of images at once, by worker processes."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -82,11 +81,6 @@ def score_rows(
         values = [one.images[0] for one in scores]
         tables[row.name] = tabulate(row.name, row.scale, names, values, empty)
     return tables
-
-
-def usable_cpus() -> int:
-    """Number of processors that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from tfsdiff.common.processes import usable_cpus
 from tfsdiff.data.dataset import select
 from tfsdiff.evaluation.rows import Lists, rows_at
 from tfsdiff.evaluation.scores import write_means, write_scores
-from tfsdiff.evaluation.scoring import Images, score_rows, usable_cpus
+from tfsdiff.evaluation.scoring import Images, score_rows
 from tfsdiff.params import Metrics
 from tfsdiff.stages.support import cli
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from tfsdiff.acquisition.phantom import colourmap
 from tfsdiff.acquisition.phantom.anatomy import tissue_fractions
 from tfsdiff.acquisition.phantom.fields import Plane, axial_plane
 from tfsdiff.acquisition.phantom.patient import Patient
 from tfsdiff.acquisition.phantom.tissues import constants, mix
+from tfsdiff.data import colourmap
 
 VOXEL_MM = 2
 SLAB_MM = (-5.0, 0.0, 5.0)  # offsets in height over which the axial point spread averages

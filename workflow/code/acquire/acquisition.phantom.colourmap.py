@@ -1,1 +1,0 @@
-../../../src/tfsdiff/acquisition/phantom/colourmap.py
