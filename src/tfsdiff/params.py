@@ -54,7 +54,8 @@ class PhantomData(Section):
     pixels: Annotated[int, Field(ge=16, le=256)]  # side of an image
     patients: Count  # number of virtual patients
     slices_per_patient: Annotated[int, Field(ge=1, le=12)]  # each slice is one group
-    # modalities of a patient, e.g. CT_MR-T2_SPECT-Tc; dealt to the patients in turn
+    # modalities of a patient, e.g. CT_MR-T2_SPECT-Tc; dealt to the patients in turn. In either
+    # order: the slots have their own (docs/data/index.md)
     combinations: tuple[str, ...]
     lesion_share: Fraction  # share of the patients that carry a lesion
 
@@ -98,7 +99,7 @@ class AtlasData(Section):
     input: str  # folder of registry.yaml, lock.csv and, where `choose` is list, groups.csv
     base: str  # address of the atlas
     pixels: Count  # side of an image
-    # modalities of a group, e.g. CT_MR-T2_SPECT (of any tracer); empty: all there are
+    # modalities of a group, e.g. CT_MR-T2_SPECT (of any tracer), in either order; empty: all
     combinations: tuple[str, ...]
     groups: Count | None  # number of groups that the rule chooses; null: all
     choose: Literal["rule", "list"]  # list: the groups of groups.csv

@@ -81,18 +81,20 @@ def refused(capsys, arguments, out=None):
     assert main(arguments) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith("error: ")
-    assert printed.err.count("\n") == 1
+    error = "".join(x for x in printed.err.splitlines(True) if not x.startswith("slots: "))
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
     if out is not None:
         assert out.exists() == before
         assert not list(out.parent.glob(".*"))
-    return printed.err
+    return error
 
 
 def test_mean_is_the_mean_and_the_folder_is_made(inputs, pictures, tmp_path, capsys):
     out = tmp_path / "new" / "deep" / "fused.png"
     assert main(line(inputs, out)) == 0
-    assert capsys.readouterr() == ("", "")
+    said = "slots: anatomical 1 is a.png, anatomical 2 b.png, functional f.png\n"
+    assert capsys.readouterr() == ("", said)
     expected = torch.stack([to_unit(picture) for picture in pictures]).mean(0)
     assert np.array_equal(read(out), to_8bit(expected))
     assert [path.name for path in out.parent.iterdir()] == ["fused.png"]
@@ -218,9 +220,11 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
         ("mean", "--evaluations 0", "--evaluations: '0' is no whole number of at least 1"),
         ("mean", "--evaluations 2", "nothing here is drawn by diffusion; leave it out"),
         ("mean", "--scale 2 --evaluations 2", "drawn by diffusion; leave it out"),
-        ("mean", "--modalities CT XR PET-FDG", "--modalities: 'XR' is none of MR-T1, MR-T2, "),
+        ("mean", "--modalities CT XR PET-FDG", "--modalities: 'XR' is none of CT, MR-PD, "),
         ("mean", "--modalities CT MR-T2 MR-T1", "--modalities: 'MR-T1' is none of PET-FDG, "),
         ("mean", "--modalities CT CT PET-FDG", "--modalities: A and B are both CT; leave out"),
+        ("mean", "--precision half", "--precision: 'half' is none of float32, bfloat16"),
+        ("mean", "--precision bfloat16", "nothing here computes by a network; leave it out"),
         ("mean", "--device tpu", "--device: 'tpu' is none of cpu, cuda"),
         ("mean", "--set source=CT", "methods.mean: source: "),
         ("copy", "--set source=CT", "methods.copy: source: "),
@@ -235,6 +239,23 @@ def test_options_that_do_not_fit(inputs, tmp_path, capsys, weights, method, opti
     words = [word.format(**weights, here=tmp_path) for word in options.split()]
     out = tmp_path / "out" / "fused.png"
     assert message in refused(capsys, line(inputs, out, *words, method=method), tmp_path / "out")
+
+
+def test_bfloat16_changes_little_and_is_refused_where_it_would_be_slower(
+    inputs, tmp_path, capsys, monkeypatch, weights
+):
+    more = ("--weights", weights["tfsdiff"], "--scale", 2, "--evaluations", 2)
+    for name, precision in (("exact", "float32"), ("rough", "bfloat16")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+        arguments = line(
+            inputs, tmp_path / f"{name}.png", *more, "--precision", precision, method="tfsdiff"
+        )
+        assert main(arguments) == 0
+    exact, rough = (read(tmp_path / f"{name}.png").astype(int) for name in ("exact", "rough"))
+    assert 0 < np.abs(exact - rough).max() < 16
+    capsys.readouterr()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert "--precision: this CPU has no instr" in refused(capsys, arguments, tmp_path / "x.png")
 
 
 def test_cuda_without_a_gpu(inputs, tmp_path, capsys, monkeypatch):
@@ -305,6 +326,40 @@ def test_an_older_output_is_replaced_only_by_a_whole_one(inputs, tmp_path, capsy
 
 
 @pytest.mark.parametrize(
+    ("modalities", "names", "said", "note"),
+    [
+        (
+            "MR-Gad MR-T2 PET-FDG",
+            "a b",
+            "1 is MR-Gad (a.png), anatomical 2 MR-T2 (b.png), functional PET-FDG (f.png)",
+            None,
+        ),
+        ("MR-T2 MR-Gad PET-FDG", "a b", "anatomical 1 is MR-T2", "MR-T2 comes before MR-Gad; the"),
+        ("", "gad-3 t2_3", "anatomical 1 is gad-3.png, anatomical 2 t2_3.png", None),
+        ("", "MR-T2 MR-Gad", "1 is MR-T2.png", "MR-T2 comes before MR-Gad by the names of the f"),
+        ("", "t2 b", "anatomical 1 is t2.png", None),
+        ("", "t2-ct gad", "anatomical 1 is t2-ct.png", None),
+    ],
+)
+def test_it_says_which_image_is_in_which_slot(
+    inputs, tmp_path, capsys, modalities, names, said, note
+):
+    inputs = [
+        path.rename(tmp_path / f"{name}.png")
+        for path, name in zip(inputs, [*names.split(), "f"], strict=True)
+    ]
+    more = ("--modalities", *modalities.split()) if modalities else ()
+    assert main(line(inputs, tmp_path / "fused.png", *more)) == 0
+    slots, *notes = capsys.readouterr().err.splitlines()
+    assert slots.startswith("slots: ")
+    assert said in slots
+    assert len(notes) == (note is not None)
+    if note:
+        assert notes[0].startswith(f"note: {note}")
+        assert notes[0].endswith("MR-Gad, MR-T2: exchange A and B to follow it")
+
+
+@pytest.mark.parametrize(
     "arguments", [[], ["melt"], ["fuse"], ["fuse", "--method", "mean"], ["fuse", "--unknown"]]
 )
 def test_usage_errors_end_with_2(capsys, arguments):
@@ -334,7 +389,7 @@ def test_an_interrupt_ends_with_130(inputs, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(methods.method_class("mean"), "fuse", interrupt)
     assert main(line(inputs, tmp_path / "fused.png")) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err.endswith("\ninterrupted\n")
 
 
 def test_published_constants_are_those_of_the_configuration():
@@ -378,7 +433,7 @@ def light_weights(tmp_path, light, light_checkpoint):
     ],
 )
 def test_modalities_say_which_image_is_the_visible_one(
-    inputs, pictures, tmp_path, light_weights, modalities, visible
+    inputs, pictures, tmp_path, capsys, light_weights, modalities, visible
 ):
     """The fake halves it twice; a grey image in the place of the functional one adds no colour."""
     out = tmp_path / "fused.png"
@@ -386,6 +441,8 @@ def test_modalities_say_which_image_is_the_visible_one(
     assert main(line([*inputs[:2], inputs[0]], out, *more, method="light")) == 0
     expected = np.stack([pictures[visible] / 4] * 3, axis=-1)
     assert np.abs(read(out) - expected).max() < 1
+    image = f"{modalities[visible]} ({'ab'[visible]}.png)" if modalities else "b.png"
+    assert f"; {image} takes the place of the visible image\n" in capsys.readouterr().err
 
 
 def test_a_learned_fuser_of_one_size_takes_an_enlarger(inputs, tmp_path, light_weights, weights):

@@ -7,7 +7,7 @@ from tfsdiff.data.slices import Group
 from tfsdiff.data.split import Place, read_split, split, write_split
 from tfsdiff.params import Split
 
-COMBINATIONS = ("CT_MR-T2_SPECT-Tc", "MR-T1_MR-T2_PET-FDG", "MR-T2_MR-Gad_SPECT-Tl")
+COMBINATIONS = ("CT_MR-T2_SPECT-Tc", "MR-T1_MR-T2_PET-FDG", "MR-Gad_MR-T2_SPECT-Tl")
 HARVARD = {  # patient: (combination, slices), as in the shared real data
     "case18": ("MR-T1_MR-T2_SPECT-Tc", 4),
     "case21": ("CT_MR-T2_SPECT-Tc", 13),

@@ -92,7 +92,7 @@ def test_the_slices_are_those_of_the_server(run):
             assert (read(image_path(folder, group, modality)) == there).all()
             assert run.atlas.modalities[case, name] == modality
     assert {group.combination for group in groups} >= {
-        "MR-T2_MR-Gad_PET-FDG", "MR-T2_MR-Gad_SPECT-Tl", "MR-T1_MR-T2_PET-FDG"
+        "MR-Gad_MR-T2_PET-FDG", "MR-Gad_MR-T2_SPECT-Tl", "MR-T1_MR-T2_PET-FDG"
     }  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def test_a_changed_registry_asks_for_nothing_that_the_cache_holds(run):
     path.write_text(yaml.safe_dump(registry))
     assert "acquire" in project.run("dvc", "status")
     project.run("dvc", "repro", "--quiet", "--single-item", "acquire")
-    assert run.passed()["MR-T2_MR-Gad_PET-FDG"] == 0
+    assert run.passed()["MR-Gad_MR-T2_PET-FDG"] == 0
     path.write_text(run.atlas.registry)
     project.run("dvc", "repro", "--quiet", "--single-item", "--force", "acquire")
     assert run.bytes("data/raw") == before

@@ -1,26 +1,37 @@
 """`tfsdiff fuse`: three images in, one fused image out."""
 
 import argparse
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from tfsdiff.cli.images import read_registered, whole
-from tfsdiff.cli.options import enlarges, fuses, make_enlarger, make_fuser, names
+from tfsdiff.cli.options import (
+    enlarges,
+    fuses,
+    make_backend,
+    make_enlarger,
+    make_fuser,
+    names,
+)
 from tfsdiff.common.errors import InputError
 from tfsdiff.common.files import replacing
+from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
 from tfsdiff.core.tensors import Batch
 from tfsdiff.data.images import to_8bit, write_png
-from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL
+from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL, in_order
 from tfsdiff.evaluation.ensemble import GAIN, moments, picture
 from tfsdiff.methods import method_class
 from tfsdiff.methods.base import Enlarger, Fuser
+from tfsdiff.methods.learned import LearnedMethod
+from tfsdiff.methods.pairwise import PairwiseFuser, first_is_visible
 
 SUMMARY = "Fuse two anatomical images and a functional one into an 8-bit RGB PNG."
 
@@ -62,9 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--modalities",
         nargs=3,
         metavar=("MA", "MB", "MF"),
-        help=f"of A, B ({', '.join(ANATOMICAL)}) and F ({', '.join(FUNCTIONAL)}): decide which "
-        "image takes the place of the visible one in a method made for visible and infrared light; "
-        "absent: B takes it",
+        help=f"of A, B ({', '.join(ANATOMICAL)}: in this order) and F ({', '.join(FUNCTIONAL)}): "
+        "decide which image takes the place of the visible one in a method made for visible and "
+        "infrared light; absent: B takes it",
     )
     add("--out", required=True, type=Path, help="PNG to write; its folder is made")
     add(
@@ -98,6 +109,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "training; only if METHOD or ENLARGER draws by diffusion",
     )
     add("--device", default="cpu", help="cpu (default) or cuda")
+    add(
+        "--precision",
+        default="float32",
+        help="number format of networks: float32 (default), or bfloat16, which is less exact, and "
+        "faster on a processor that multiplies it",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -108,7 +125,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.samples is not None:
         for path in beside:
             _check_free(path, paths)
-    _check_device(arguments.device)
+    backend = make_backend(arguments.device, arguments.precision)
     _check_modalities(arguments.modalities)
     fuser = make_fuser(
         arguments.method,
@@ -116,11 +133,13 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.scale,
         arguments.weights,
         arguments.evaluations,
-        arguments.device,
+        backend,
     )
-    enlarger = _enlarger(arguments, fuser)
+    enlarger = _enlarger(arguments, fuser, backend)
     _check_evaluations(arguments.evaluations, fuser, enlarger)
+    _check_precision(backend, fuser, enlarger)
     sources = read_registered(paths, "register the three and give them one size")
+    sys.stderr.write(_slots(paths, arguments.modalities, fuser))
     draw = partial(_fuse, arguments, fuser, enlarger, sources)
     if arguments.samples is None:
         _write(arguments.out, to_8bit(draw(0)[0]))
@@ -150,14 +169,40 @@ def _fuse(
     return _blame_images(arguments.method, lambda: fuser.fuse(batch, noise))
 
 
-def _enlarger(arguments: argparse.Namespace, fuser: Fuser) -> Enlarger | None:
+def _slots(paths: Sequence[Path], modalities: Sequence[str] | None, fuser: Fuser) -> str:
+    """Lines that say which image is in which slot, and that the order is another, if it is."""
+    images = [path.name for path in paths]
+    if modalities:
+        images = [f"{name} ({image})" for name, image in zip(modalities, images, strict=True)]
+    line = "slots: anatomical 1 is {}, anatomical 2 {}, functional {}".format(*images)
+    known = list(modalities[:2]) if modalities else [_modality(path) for path in paths[:2]]
+    if isinstance(fuser, PairwiseFuser) and not fuser.settings.swapped:
+        leads = first_is_visible(*modalities[:2]) if modalities else False
+        line += f"; {images[not leads]} takes the place of the visible image"
+    if all(known) and known[0] != known[1] and not in_order(*known):
+        whose = "" if modalities else " by the names of the files"
+        line += (
+            f"\nnote: {known[0]} comes before {known[1]}{whose}; the order of the slots is "
+            f"{', '.join(ANATOMICAL)}: exchange A and B to follow it"
+        )
+    return f"{line}\n"
+
+
+def _modality(path: Path) -> str:
+    """The anatomical modality that a file is named after, or nothing."""
+    words = re.split(r"[^a-z0-9]+", path.stem.lower())
+    found = [name for name in ANATOMICAL if name.split("-")[-1].lower() in words]
+    return found[0] if len(found) == 1 else ""
+
+
+def _enlarger(arguments: argparse.Namespace, fuser: Fuser, backend: Backend) -> Enlarger | None:
     if fuser.scale is None and arguments.scale is not None:
         return make_enlarger(
             arguments.enlarger or "bicubic",
             arguments.scale,
             arguments.enlarger_weights,
             arguments.evaluations,
-            arguments.device,
+            backend,
         )
     if fuser.scale != arguments.scale:  # a fuser with a scale of its own enlarges by itself
         times = f"makes images {fuser.scale} times as large as its sources"
@@ -197,13 +242,6 @@ def _check_free(out: Path, inputs: list[Path]) -> None:
             raise InputError(f"{out}: is an input too; name another file with --out")
 
 
-def _check_device(device: str) -> None:
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"--device: '{device}' is none of cpu, cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device: torch finds no CUDA device here; use cpu")
-
-
 def _check_modalities(modalities: list[str] | None) -> None:
     if modalities is None:
         return
@@ -223,6 +261,12 @@ def _check_evaluations(evaluations: int | None, *used: Fuser | Enlarger | None) 
             f"--evaluations: a setting of the method here; give --set evaluations={evaluations}"
         )
     raise InputError("--evaluations: nothing here is drawn by diffusion; leave it out")
+
+
+def _check_precision(backend: Backend, *used: Fuser | Enlarger | None) -> None:
+    networks = any(isinstance(method, LearnedMethod) for method in used)
+    if backend.precision != "float32" and not networks:
+        raise InputError("--precision: nothing here computes by a network; leave it out")
 
 
 def _write(out: Path, pixels: np.ndarray) -> None:

@@ -5,19 +5,39 @@ The class of a method declares what it can do. No method is named here, so a new
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 import yaml
 
 from tfsdiff import methods
 from tfsdiff.common.errors import InputError
-from tfsdiff.core.backend import Backend
+from tfsdiff.core.backend import SLOW, Backend, has_bfloat16
 from tfsdiff.methods import store
 from tfsdiff.methods.base import Enlarger, Fuser, JointMethod, Method
-from tfsdiff.params import Sampling, read_yaml
+from tfsdiff.params import Precision, Sampling, read_yaml
 
 Kind = type[Method]
+DEVICES = ("cpu", "cuda")
+
+
+def make_backend(device: str, precision: str) -> Backend:
+    """The backend of these options.
+
+    Raises:
+        InputError: there is no such device or precision here, or it would be slower.
+    """
+    for option, value, known in (
+        ("--device", device, DEVICES),
+        ("--precision", precision, get_args(Precision)),
+    ):
+        if value not in known:
+            raise InputError(f"{option}: '{value}' is none of {', '.join(known)}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device: torch finds no CUDA device here; use cpu")
+    if device == "cpu" and precision == "bfloat16" and not has_bfloat16():
+        raise InputError(f"--precision: {SLOW}; leave it out")
+    return Backend(torch.device(device), precision)
 
 
 def fuses(kind: Kind) -> bool:
@@ -62,20 +82,20 @@ def make_fuser(
     scale: int | None,
     weights: Path | None,
     evaluations: int | None,
-    device: str,
+    backend: Backend,
 ) -> Fuser:
     """Build or load a fuser; `scale` is that of a joint method imported without one."""
     kind = find("--method", name, fuses)
     scale = scale if resizes(kind) else None
-    return _make(kind, changes, scale, ("--weights", weights), evaluations, device)
+    return _make(kind, changes, scale, ("--weights", weights), evaluations, backend)
 
 
 def make_enlarger(
-    name: str, scale: int, weights: Path | None, evaluations: int | None, device: str
+    name: str, scale: int, weights: Path | None, evaluations: int | None, backend: Backend
 ) -> Enlarger:
     """Build or load an enlarger by `scale`."""
     kind = find("--enlarger", name, enlarges)
-    enlarger = _make(kind, (), scale, ("--enlarger-weights", weights), evaluations, device)
+    enlarger = _make(kind, (), scale, ("--enlarger-weights", weights), evaluations, backend)
     if enlarger.scale != scale:
         raise InputError(f"{weights}: enlarges by {enlarger.scale}; --scale says {scale}")
     return enlarger
@@ -87,7 +107,7 @@ def _make(
     scale: int | None,
     weights: tuple[str, Path | None],
     evaluations: int | None,
-    device: str,
+    backend: Backend,
 ) -> Any:
     """Build a method that learns nothing; load one that does, with its settings and its scale."""
     option, folder = weights
@@ -102,17 +122,17 @@ def _make(
         )
     if changes and resizes(kind):
         raise InputError(f"{kind.name} keeps the settings of its training; leave out --set")
-    method = _load(kind.name, folder, scale, device, _changes(changes))
+    method = _load(kind.name, folder, scale, backend, _changes(changes))
     return method.with_sampling(_sampling(method, folder, evaluations)) if kind.sampled else method
 
 
 def _load(
-    name: str, folder: Path, scale: int | None, device: str, changes: dict[str, Any]
+    name: str, folder: Path, scale: int | None, backend: Backend, changes: dict[str, Any]
 ) -> Method:
     # A fuser without enlargement has settings of fusion (order, slots, stretching), which may
     # change, beside those of its network and training: `restore` refuses another network, and
     # settings of the training no longer have any effect.
-    method = methods.load_method(folder, Backend(torch.device(device)), change=changes, scale=scale)
+    method = methods.load_method(folder, backend, change=changes, scale=scale)
     stored = read_yaml(folder / store.PARAMS)["name"]
     if stored != name:
         raise InputError(f"{folder}: holds {stored}, not {name}")

@@ -45,6 +45,10 @@ class Backend:
 
 
 CPU = Backend(torch.device("cpu"))
+SLOW = (
+    "this CPU has no instructions for bfloat16 (AVX512-BF16 or AMX), which makes it slower than "
+    "float32"
+)
 
 
 def make(compute: Compute) -> Backend:
@@ -58,10 +62,7 @@ def make(compute: Compute) -> Backend:
     torch.set_num_threads(compute.threads)
     if compute.device == "cpu":  # deterministic anyway; asking torch for it would take a second
         if compute.precision == "bfloat16" and not has_bfloat16():
-            raise InputError(
-                "compute.precision: this CPU has no instructions for bfloat16 (AVX512-BF16 or "
-                "AMX), which makes it slower than float32; set compute.precision=float32"
-            )
+            raise InputError(f"compute.precision: {SLOW}; set compute.precision=float32")
         if compute.compile:
             raise InputError(
                 "compute.compile: compiled networks are slower than eager ones on a CPU "

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection
 
-from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL
+from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL, in_order
 
 
 def parse_combination(text: str, functional: Collection[str] = FUNCTIONAL) -> tuple[str, str, str]:
     """Split `text` into two anatomical modalities and one of `functional`.
+
+    The anatomical ones may come in either order; they are returned in that of the slots.
 
     Raises:
         ValueError: it does not name them; says what to give.
@@ -18,4 +20,5 @@ def parse_combination(text: str, functional: Collection[str] = FUNCTIONAL) -> tu
             f"{text!r}: give two different ones of {', '.join(ANATOMICAL)} and one of "
             f"{', '.join(functional)}, joined by '_'"
         )
-    return names[0], names[1], names[2]
+    first, second, last = names
+    return (first, second, last) if in_order(first, second) else (second, first, last)

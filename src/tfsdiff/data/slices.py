@@ -19,7 +19,10 @@ from tfsdiff.common.files import replacing
 from tfsdiff.data.images import Pixels, write_png
 
 MANIFEST = "manifest.csv"
-ANATOMICAL = ("MR-T1", "MR-T2", "MR-PD", "MR-Gad", "CT")  # grey
+# Grey. The order is that of the slots: of two anatomical images, the one that stands first here is
+# anatomical 1. Names of combinations, groups of the atlas and of the phantom, and the visible slot
+# of methods for two images follow it. Why this one: "Order of the slots" in docs/data/index.md.
+ANATOMICAL = ("CT", "MR-PD", "MR-T1", "MR-Gad", "MR-T2")
 FUNCTIONAL = ("PET-FDG", "SPECT-Tc", "SPECT-Tl")  # RGB, in the colour map of the atlas
 MODALITIES = ANATOMICAL + FUNCTIONAL
 OPTIONAL_COLUMNS = ("source", "sha256")
@@ -67,6 +70,11 @@ class Group:
     def modalities(self) -> tuple[str, str, str]:
         """The three modalities, in the order of the sources."""
         return self.anatomical_1, self.anatomical_2, self.functional
+
+
+def in_order(first: str, second: str) -> bool:
+    """Whether two different anatomical modalities stand in the order of the slots."""
+    return ANATOMICAL.index(first) < ANATOMICAL.index(second)
 
 
 COLUMNS = tuple(field.name for field in fields(Group))

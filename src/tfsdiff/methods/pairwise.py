@@ -15,12 +15,10 @@ from torch import Tensor, nn
 
 from tfsdiff.core.tensors import Batch, luminance
 from tfsdiff.data.colour import rgb_to_ycbcr, ycbcr_to_rgb
+from tfsdiff.data.slices import ANATOMICAL
 from tfsdiff.methods.base import Fuser
 from tfsdiff.methods.learned import LearnedMethod
 from tfsdiff.params import Section, Train
-
-# Who takes the slot that these methods made for visible light: the first of these that a pair has.
-VISIBLE_FIRST = ("MR-T2", "MR-Gad", "MR-T1", "MR-PD", "CT")
 
 Three = tuple[Tensor, Tensor, Tensor]  # visible, other and functional luminance
 
@@ -93,20 +91,20 @@ class FeedForwardFuser(LearnedMethod, PairwiseFuser):
 def slots(batch: Batch) -> tuple[Tensor, Tensor]:
     """Luminances (B, 1, H, W) of the anatomical images: that of the slot "visible", and the other.
 
-    Where modalities are unknown, the second anatomical image is the visible one: in most
-    combinations of the atlas it is MR-T2.
+    The visible one is the image that comes second in the order of the slots, whatever the order of
+    the sources; where modalities are unknown, the second source.
     """
     first, second = luminance(batch.sources[:, :2]).clamp(0, 1).unbind(1)
     names = batch.modalities or [("", "", "")] * len(batch)
-    leads = torch.tensor([_leads(*names[:2]) for names in names], device=first.device)
+    leads = torch.tensor([first_is_visible(*names[:2]) for names in names], device=first.device)
     leads = leads.view(-1, 1, 1, 1)
     return torch.where(leads, first, second), torch.where(leads, second, first)
 
 
-def _leads(first: str, second: str) -> bool:
-    """Whether the first of two anatomical images takes the slot "visible"."""
-    known = [name for name in VISIBLE_FIRST if name in (first, second)]
-    return bool(known) and known[0] == first
+def first_is_visible(first: str, second: str) -> bool:
+    """Whether the first of two anatomical images takes the slot "visible"; "": unknown."""
+    known = [name for name in ANATOMICAL if name in (first, second)]
+    return bool(known) and known[-1] == first
 
 
 def stretched(images: Tensor, least: float = 0) -> Tensor:

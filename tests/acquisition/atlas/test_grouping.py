@@ -10,7 +10,7 @@ from tfsdiff.acquisition.atlas.grouping import Identity, candidates, choose
 from tfsdiff.acquisition.atlas.registry import Case, Series
 from tfsdiff.common.errors import InputError
 
-PAPER = ("MR-T2_MR-Gad_PET", "CT_MR-T2_SPECT", "MR-T1_MR-T2_PET", "MR-T1_MR-T2_SPECT")
+PAPER = ("MR-Gad_MR-T2_PET", "CT_MR-T2_SPECT", "MR-T1_MR-T2_PET", "MR-T1_MR-T2_SPECT")
 IMAGE = np.zeros((1, 1), np.uint8)
 
 

@@ -20,7 +20,7 @@ from tfsdiff.params import AtlasData
 from tfsdiff.stages import acquire
 
 PIXELS, SLICES = 128, 4
-GAD_PET, GAD_SPECT, PET = "MR-T2_MR-Gad_PET-FDG", "MR-T2_MR-Gad_SPECT-Tl", "MR-T1_MR-T2_PET-FDG"
+GAD_PET, GAD_SPECT, PET = "MR-Gad_MR-T2_PET-FDG", "MR-Gad_MR-T2_SPECT-Tl", "MR-T1_MR-T2_PET-FDG"
 FILE = "cases/case91/mr1/006.png"
 CONF = Path(__file__).resolve().parents[3] / "workflow/conf/data/atlas.yaml"
 

@@ -1,8 +1,9 @@
 """Groups of three out of the slices of the atlas, and the rule that chooses among them.
 
 Slices of one number are in register across the series of a case. A candidate is a functional slice
-with two anatomical ones of different modality; where several series of a case give the same three
-modalities at the same slice, those of the highest confidence are taken, then the first by name.
+with two anatomical ones of different modality, in the order of the slots; where several series of a
+case give the same three modalities at the same slice, those of the highest confidence are taken,
+then the first by name.
 
 The rule that chooses N of the candidates that passed the checks: the combinations get equal shares,
 within a combination its patients, and what one cannot fill goes evenly to the others; of a patient
@@ -22,7 +23,6 @@ from tfsdiff.common.sequences import evenly
 from tfsdiff.data.combination import parse_combination
 from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL, Group
 
-ORDER = ("CT", "MR-T1", "MR-PD", "MR-T2", "MR-Gad")  # of two anatomical images, as in the paper
 TRACERS = {"PET": ("PET-FDG",), "SPECT": ("SPECT-Tc", "SPECT-Tl")}
 
 
@@ -106,7 +106,7 @@ def parse(combinations: Sequence[str]) -> dict[tuple[str, str, str], str]:
         InputError: a combination does not name two anatomical modalities and a tracer.
     """
     if not combinations:
-        pairs = itertools.combinations(ORDER, 2)
+        pairs = itertools.combinations(ANATOMICAL, 2)
         return {(*pair, last): "_".join((*pair, last)) for pair in pairs for last in FUNCTIONAL}
     wanted: dict[tuple[str, str, str], str] = {}
     for text in combinations:
