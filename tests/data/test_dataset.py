@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tfsdiff.common.errors import InputError
-from tfsdiff.data.dataset import groups_of, load_batch, select
+from tfsdiff.data.dataset import groups_of, load_batch, load_computed, select
 from tfsdiff.data.images import write_png
 from tfsdiff.data.slices import Group, read_manifest, write_folder
 from tfsdiff.data.split import Place, write_split
@@ -100,3 +100,26 @@ def test_sizes_must_agree(folder, truth):
 def test_no_groups_is_a_mistake_of_the_caller(folder):
     with pytest.raises(ValueError, match="no groups"):
         load_batch(folder, [])
+
+
+def test_computed_groups_are_those_of_a_batch(folder, truth):
+    found = load_computed(folder, truth)
+    whole = load_batch(folder, read_manifest(folder), truth)
+    taken = found.take([2, 0])
+    assert found.sources.dtype == found.truth.dtype == torch.uint8
+    assert taken.groups == ("c", "a")
+    assert taken.modalities == (whole.modalities[2], whole.modalities[0])
+    torch.testing.assert_close(taken.sources, whole.sources[[2, 0]], rtol=0, atol=0)
+    torch.testing.assert_close(taken.truth, whole.truth[[2, 0]], rtol=0, atol=0)
+    assert load_computed(folder, truth, most=3).groups == ("a", "b", "c")
+
+
+def test_computed_groups_may_be_none_but_not_half(folder, truth, tmp_path):
+    write_folder(tmp_path / "none", [], allow_empty=True)
+    assert load_computed(tmp_path / "none", tmp_path / "none") is None
+    write_png(truth / "b.png", pictures(1)[2][:3])
+    with pytest.raises(InputError, match=r"b\.png: differs in size.*: 8 x 3 and 8 x 6"):
+        load_computed(folder, truth)
+    (truth / "b.png").unlink()
+    with pytest.raises(InputError, match=r"b\.png: does not exist; `dvc repro`"):
+        load_computed(folder, truth)

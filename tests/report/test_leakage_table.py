@@ -4,7 +4,7 @@ import io
 import pytest
 
 from leaks import neighbours, random_and_blocks
-from tfsdiff.evaluation.leakage import Leak
+from tfsdiff.evaluation.leakage import ComputedGroups, Leak
 from tfsdiff.report.leakage_table import COLUMNS, document, to_neighbours
 from tfsdiff.report.render import to_markdown
 
@@ -36,3 +36,11 @@ def test_markdown_has_a_line_a_part(leaks):
         "| 50% | 0% | 0% |",
         "| by patient | test | 1 (0 compared) | – | – | – | – | – | 100% |",
     ]
+
+
+def test_markdown_says_what_computed_groups_are_made_of(leaks):
+    def remark(*about):
+        return to_markdown(document(leaks, "Caption.", ComputedGroups(*about))).splitlines()[-1]
+
+    assert remark(0, (), "patient") == "There are no computed groups."
+    assert remark(7, ("1", "30"), "patient").endswith("in another part. Patients: 1, 30.")

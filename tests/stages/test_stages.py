@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tfsdiff.common.errors import InputError
 from tfsdiff.compose import compose
 from tfsdiff.data.images import read
-from tfsdiff.data.slices import read_manifest
+from tfsdiff.data.slices import read_manifest, write_folder
 from tfsdiff.data.split import read_split
 from tfsdiff.stages import (
     acquire,
@@ -148,10 +148,12 @@ def test_a_split_is_by_the_rule_asked_for(folder, tmp_path):
 def test_leakage_names_a_neighbour_of_every_held_out_group(folder, tmp_path):
     by_rule = {"random": tmp_path / "random.csv", "patient": folder / "split.csv"}
     split.split(params_of(split), rule="random", raw=folder / "raw", out=by_rule["random"])
+    write_folder(tmp_path / "synthetic", [], allow_empty=True)
     for name in ("a", "b"):
         leakage.leakage(
-            params_of(leakage), raw=folder / "raw", out=tmp_path / name / "leakage", **by_rule
-        )
+            params_of(leakage), raw=folder / "raw", synthetic=tmp_path / "synthetic",
+            split=by_rule["patient"], out=tmp_path / name / "leakage", **by_rule,
+        )  # fmt: skip
     for ending in ("csv", "md", "png"):
         one, other = (tmp_path / name / f"leakage.{ending}" for name in ("a", "b"))
         assert one.read_bytes() == other.read_bytes()

@@ -51,6 +51,21 @@ class Leak:
 
 
 @dataclass(frozen=True)
+class ComputedGroups:
+    """Computed groups, checked not to be made of what is held out.
+
+    Attributes:
+        count: how many there are.
+        patients: of whom they are made.
+        rule: of the split that they were checked against.
+    """
+
+    count: int
+    patients: tuple[str, ...]
+    rule: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """Leakage into one part.
 

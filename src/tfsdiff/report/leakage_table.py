@@ -2,7 +2,14 @@
 
 from collections.abc import Iterable
 
-from tfsdiff.evaluation.leakage import LEVELS, PIXELS, Leak, Neighbour, summarise
+from tfsdiff.evaluation.leakage import (
+    LEVELS,
+    PIXELS,
+    ComputedGroups,
+    Leak,
+    Neighbour,
+    summarise,
+)
 from tfsdiff.report.render import EMPTY, Cell, Document, Grid, to_csv
 
 LABELS = {
@@ -28,10 +35,13 @@ NOTES = (
 )
 
 
-def document(leaks: Iterable[Leak], caption: str) -> Document:
-    """Lay out a line for each part of each split."""
+def document(
+    leaks: Iterable[Leak], caption: str, computed: ComputedGroups | None = None
+) -> Document:
+    """Lay out a line for each part of each split, and say what computed groups are made of."""
     rows = tuple(tuple(map(Cell, _line(leak))) for leak in leaks)
-    return Document(caption, (Grid(HEADS, rows, texts=2),), remarks=NOTES)
+    remarks = NOTES if computed is None else (*NOTES, _about(computed))
+    return Document(caption, (Grid(HEADS, rows, texts=2),), remarks=remarks)
 
 
 def to_neighbours(leaks: Iterable[Leak]) -> str:
@@ -40,6 +50,17 @@ def to_neighbours(leaks: Iterable[Leak]) -> str:
         COLUMNS,
         ([leak.rule, leak.part, *_fields(one)] for leak in leaks for one in leak.neighbours),
     )
+
+
+def _about(computed: ComputedGroups) -> str:
+    if not computed.count:
+        return "There are no computed groups."
+    patients = ", ".join(computed.patients)
+    made = (
+        f"Checked: the {computed.count} computed groups are made of training groups (split: "
+        f"{LABELS[computed.rule]}), and of pairs of nobody who has groups in another part"
+    )
+    return f"{made}. Patients: {patients}."
 
 
 def _line(leak: Leak) -> list[str]:

@@ -39,15 +39,18 @@ class Head:
 def find(image: np.ndarray) -> Head | None:
     """The head in a grey image (H, W) in [0, 1]; None where nothing is large enough for one."""
     side = len(image)
-    bright = ndimage.binary_opening(image > BACKGROUND, iterations=max(1, round(side / 128)))
-    pieces, count = ndimage.label(bright)
+    # The skull is as dark as air, and parts a thin scalp from the brain: closing bridges it, what
+    # they enclose is filled, and only then can opening take away what is thin.
+    margin = side // 8
+    smooth = ndimage.gaussian_filter(image, side / 128)  # the noise of air would be bridged, too
+    mask = np.pad(smooth > BACKGROUND, margin)
+    mask = ndimage.binary_closing(mask, iterations=max(1, round(side / 40)))
+    mask = ndimage.binary_fill_holes(mask)[margin:-margin, margin:-margin]
+    mask = ndimage.binary_opening(mask, iterations=max(1, round(side / 64)))
+    pieces, count = ndimage.label(mask)
     if count == 0:
         return None
-    # Skull and ventricles can be as dark as air: what lies inside of the largest piece belongs to
-    # the head, and a scalp that the skull parts from the brain encloses it.
-    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    mask = ndimage.binary_closing(np.pad(largest, side // 8), iterations=max(1, round(side / 40)))
-    mask = ndimage.binary_fill_holes(mask)[side // 8 : -(side // 8), side // 8 : -(side // 8)]
+    mask = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     head = Head(mask, (rows[0], rows[-1], columns[0], columns[-1]))
     return head if head.sides.min() >= LEAST_SIDE * side else None
@@ -92,25 +95,42 @@ def cut_share(uptake: np.ndarray) -> float:
     return float(max(line.any(0).mean() for line in lines))
 
 
-def similarity(mr: np.ndarray, head: Head, other_mr: np.ndarray, other: Head) -> float:
-    """How alike the heads of two MR images are once they are fitted, -1 to 2.
+@dataclass(frozen=True)
+class Portrait:
+    """What heads are compared by.
+
+    Attributes:
+        head: where it lies.
+        image: (COMPARED, COMPARED), the MR image in the box of the head.
+        mask: the same of the mask.
+    """
+
+    head: Head
+    image: np.ndarray
+    mask: np.ndarray
+
+
+def portrait(mr: np.ndarray) -> Portrait | None:
+    """Reduce the head of an MR image (H, W); None where there is none."""
+    head = find(mr)
+    if head is None:
+        return None
+    scale = head.sides / COMPARED
+    offset = head.corner + (scale - 1) / 2
+    image, mask = (
+        ndimage.affine_transform(pixels, scale, offset, (COMPARED, COMPARED), order=1)
+        for pixels in (ndimage.gaussian_filter(mr, scale / 2), head.mask.astype(float))
+    )
+    return Portrait(head, image, mask)
+
+
+def similarity(one: Portrait, other: Portrait) -> float:
+    """How alike two heads are once they are fitted, at most 2.
 
     The overlap of the outlines (Dice) plus the strength of the correlation of the images in the
     box, whatever its sign, as they may be weighted differently; less what the fit has to stretch.
     """
-    image, mask = _reduced(mr, head)
-    other_image, other_mask = _reduced(other_mr, other)
-    dice = 2 * np.minimum(mask, other_mask).sum() / (mask.sum() + other_mask.sum())
-    stretch = np.abs(np.log(head.sides / other.sides)).sum()
-    return float(dice + np.abs(np.corrcoef(image.ravel(), other_image.ravel())[0, 1]) - stretch)
-
-
-def _reduced(image: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray]:
-    scale = head.sides / COMPARED
-    offset = head.corner + (scale - 1) / 2
-    smooth = ndimage.gaussian_filter(image, np.maximum(scale / 2, 0))
-    shape = (COMPARED, COMPARED)
-    return (
-        ndimage.affine_transform(smooth, scale, offset, shape, order=1),
-        ndimage.affine_transform(head.mask.astype(float), scale, offset, shape, order=1),
-    )
+    dice = 2 * np.minimum(one.mask, other.mask).sum() / (one.mask.sum() + other.mask.sum())
+    correlation = np.corrcoef(one.image.ravel(), other.image.ravel())[0, 1]
+    stretch = np.abs(np.log(one.head.sides / other.head.sides)).sum()
+    return float(dice + np.abs(correlation) - stretch)

@@ -13,14 +13,15 @@ are made, nor on who makes them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from tfsdiff.common.errors import InputError
 from tfsdiff.core import seeding
 from tfsdiff.data.images import Pixels
-from tfsdiff.data.slices import Group
-from tfsdiff.data.synthesis import contrast, geometry, heads, lesions
+from tfsdiff.data.slices import ANATOMICAL, Group
+from tfsdiff.data.synthesis import contrast, geometry, heads, lesions, origins
 from tfsdiff.data.synthesis.studies import Study
 from tfsdiff.params import Synthetic
 
@@ -113,17 +114,16 @@ class Recipes:
 
     def _borrow(self, rng: np.random.Generator) -> Images | None:
         host = _one_of(self._hosts, rng)
-        mr = host.read(host.mr[0])
-        target = heads.find(mr)
+        target = _portrait(host)
         if target is None:
             return None
         donors = [study for study in self._donors if study.person != host.person]
         if not donors:
             return None
         chosen = [_one_of(donors, rng) for _ in range(self._settings.candidates)]
-        compared = [(_likeness(mr, target, donor), donor) for donor in chosen]
+        compared = [(_likeness(target, donor), donor) for donor in chosen]
         likeness, donor = max(compared, key=lambda one: one[0])
-        functional = _fitted(donor, target) if likeness >= LEAST_SIMILARITY else None
+        functional = _fitted(donor, target.head) if likeness >= LEAST_SIMILARITY else None
         if functional is None:
             return None
         first, second = host.anatomical
@@ -137,8 +137,8 @@ class Recipes:
         name = study.mr[rng.integers(len(study.mr))]
         mr = study.read(name)
         other = contrast.remapped(mr, rng, self._settings.field, self._settings.noise)
-        modalities = (OTHER_WEIGHTING[name], name, study.functional)
-        return Images("remap", (study,), modalities, (other, mr, study.read(study.functional)))
+        anatomical = {OTHER_WEIGHTING[name]: other, name: mr}
+        return _remapped(study, anatomical, study.functional, study.read(study.functional))
 
     def _changed(self, made: Images, rng: np.random.Generator) -> Images:
         settings = self._settings
@@ -168,16 +168,14 @@ def name_of(index: int) -> str:
 
 
 def _group(made: Images, index: int) -> Group:
-    origins = " and ".join(study.origin for study in made.studies)
     return Group(
         group=name_of(index),
         combination="_".join(made.modalities),
-        patient="+".join(study.patient for study in made.studies),
         slice=index,
         anatomical_1=made.modalities[0],
         anatomical_2=made.modalities[1],
         functional=made.modalities[2],
-        source=f"{made.kind} of {origins}",
+        **origins.fields(made.kind, made.studies),
     )
 
 
@@ -185,16 +183,20 @@ def _images(kind: str, studies: tuple[Study, ...], modalities: tuple[str, str, s
     return Images(kind, studies, modalities, tuple(studies[0].read(name) for name in modalities))
 
 
-def _likeness(mr: np.ndarray, target: heads.Head, donor: Study) -> float:
+@lru_cache(maxsize=10_000)  # a slice is compared with many others
+def _portrait(study: Study) -> heads.Portrait | None:
+    return heads.portrait(study.read(study.mr[0]))
+
+
+def _likeness(target: heads.Portrait, donor: Study) -> float:
     """Similarity of the heads, or -inf where the donor shows none."""
-    other = donor.read(donor.mr[0])
-    head = heads.find(other)
-    return -np.inf if head is None else heads.similarity(mr, target, other, head)
+    other = _portrait(donor)
+    return -np.inf if other is None else heads.similarity(target, other)
 
 
 def _fitted(donor: Study, target: heads.Head) -> np.ndarray | None:
     """The functional image of `donor` on the head `target`; None where it is cut or too large."""
-    head = heads.find(donor.read(donor.mr[0]))
+    head = _portrait(donor).head
     image = donor.read(donor.functional)
     if heads.cut_share(image.max(-1)) > MOST_CUT:
         return None
@@ -225,8 +227,17 @@ def _with_agent(study: Study, rng: np.random.Generator) -> Images | None:
     gad = lesions.enhanced(t1, mr, head, found, rng)
     t2 = lesions.swollen(t2, found, rng)
     functional = study.read("PET-FDG") if pet else lesions.thallium(head, found, rng)
-    modalities = ("MR-T2", "MR-Gad", "PET-FDG" if pet else "SPECT-Tl")
-    return Images("remap", (study,), modalities, (t2, gad, functional))
+    name = "PET-FDG" if pet else "SPECT-Tl"
+    return _remapped(study, {"MR-T2": t2, "MR-Gad": gad}, name, functional)
+
+
+def _remapped(
+    study: Study, anatomical: dict[str, np.ndarray], functional: str, image: np.ndarray
+) -> Images:
+    """A group of two anatomical images, in the order of the sources, and a functional one."""
+    first, second = sorted(anatomical, key=ANATOMICAL.index)
+    images = (anatomical[first], anatomical[second], image)
+    return Images("remap", (study,), (first, second, functional), images)
 
 
 def _one_of(studies: Sequence[Study], rng: np.random.Generator) -> Study:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tfsdiff.common.errors import InputError
 from tfsdiff.data.images import read
 from tfsdiff.data.pairs import Pair
-from tfsdiff.data.slices import FUNCTIONAL, Group, image_path
+from tfsdiff.data.slices import FUNCTIONAL, MODALITIES, Group, image_path
 
 # What a pair's images are. The manifest of pairs does not say how an MR is weighted: in the
 # published collections it is T1 beside PET, and T2 beside CT and SPECT.
@@ -27,12 +28,19 @@ class Study:
     Attributes:
         origin: "group NAME" or "pair NAME", unique.
         patient: name as in a manifest of groups.
-        images: modality and path of each image, two or three.
+        images: modality and path of each image, two or three, in the order of the sources.
     """
 
     origin: str
     patient: str
     images: tuple[tuple[str, Path], ...]
+
+    def __post_init__(self) -> None:
+        if "+" in self.patient:
+            raise InputError(
+                f"{self.origin}: patient '{self.patient}' has a '+', which joins the patients of "
+                "computed groups; rename the patient, or set synthetic.count to 0"
+            )
 
     @property
     def anatomical(self) -> tuple[str, ...]:
@@ -85,7 +93,8 @@ def of_pairs(folder: Path, pairs: Iterable[Pair]) -> list[Study]:
     for pair in pairs:
         mr, other = _PAIRED[pair.functional_or_ct]
         at = folder / pair.pair
-        files = ((mr, at / "MR.png"), (other, at / f"{pair.functional_or_ct}.png"))
+        files = {mr: at / "MR.png", other: at / f"{pair.functional_or_ct}.png"}
+        files = tuple((name, files[name]) for name in MODALITIES if name in files)
         studies.append(Study(f"pair {pair.pair}", pair.case, files))
     return studies
 
