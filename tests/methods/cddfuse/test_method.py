@@ -16,7 +16,7 @@ from tfsdiff.core.tensors import Batch, luminance
 from tfsdiff.data.colour import rgb_to_ycbcr
 from tfsdiff.methods import build
 from tfsdiff.methods.base import Examples
-from tfsdiff.methods.cddfuse.method import CDDFuse
+from tfsdiff.methods.cddfuse.method import CDDFuse, rounded
 from tfsdiff.methods.cddfuse.network import CDDFuse as Network
 from tfsdiff.methods.pairwise import stretched
 from tfsdiff.training.log import NullLog, Recipe
@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "blocks": 1,
     "skip": "none",
     "stretch": "official",
+    "rounding": "none",
     "phase_1_steps": 3,
     "phase_1_skip": "own",
     "halve_steps": 2,
@@ -81,6 +82,7 @@ def test_configuration_is_the_published_network() -> None:
         ({"phase_1_steps": 6}, "phase_1_steps must be below train.steps"),
         ({"skip": "both"}, "skip"),
         ({"stretch": True}, "stretch"),
+        ({"rounding": "truncate"}, "rounding"),
         ({"redraws": -1}, "redraws"),
     ],
 )
@@ -173,6 +175,27 @@ def test_stretch_is_a_setting_and_one_image_does_not_see_another() -> None:
     torch.testing.assert_close(alone, full[1:], atol=1e-4, rtol=0)
 
 
+def test_rounding_is_that_of_the_released_reader() -> None:
+    """Grey levels as `numpy.round` of OpenCV's float luminance of an 8-bit image has them."""
+    colours = torch.tensor([[1, 0, 2], [3, 1, 0], [0, 1, 0], [255, 254, 9], [7, 7, 7]])
+    levels = [1, 1, 1, 226, 7]  # of 0.527, 1.484, 0.587, 226.369, 7
+    y = luminance((colours / 255).view(1, 5, 3, 1).transpose(1, 2))
+    assert (rounded(y)[0, 0, :, 0] * 255).round().tolist() == levels
+    assert torch.equal(rounded(torch.tensor([0.5, 1.5, 2.5]) / 255) * 255, torch.tensor([0, 2, 2]))
+
+
+@pytest.mark.parametrize("first", ["anatomical", "simultaneous"])
+def test_rounding_is_a_setting_of_every_call(first: str) -> None:
+    y = luminances(images())
+    plain, made = (make(rounding=x, first=first) for x in ("none", "input"))
+    expected = plain.fuse_three(tuple(rounded(y)), [])
+    if first == "anatomical":
+        between = plain.fuse_pair(*rounded(y[:2]), [])
+        expected = plain.fuse_pair(rounded(between), rounded(y[2]), [])
+    assert torch.equal(made.fuse_three(tuple(y), []), expected)
+    assert not torch.equal(plain.fuse_three(tuple(y), []), expected)
+
+
 def released(path: Path, change: Callable[[dict], None] = lambda parts: None, **sizes: int) -> Path:
     """A file in the released layout: one dictionary of four state dicts of DataParallel."""
     parts: dict[str, dict[str, Tensor]] = {}
@@ -193,7 +216,8 @@ def test_released_checkpoint_is_imported(sizes: dict[str, int], tmp_path: Path) 
     settings = made.settings.model_dump()
     assert {name: settings[name] for name in expected} == expected
     assert (settings["skip"], settings["stretch"], settings["train"]) == ("none", "official", None)
-    batch, wanted = images(), build("cddfuse", SETTINGS | sizes, None)
+    assert settings["rounding"] == "input"
+    batch, wanted = images(), build("cddfuse", SETTINGS | {"rounding": "input"} | sizes, None)
     wanted.restore(weights(**sizes), {}, CPU)
     assert torch.equal(made.fuse(batch, generators(2)), wanted.fuse(batch, generators(2)))
     count = sum(tensor.numel() for tensor in weights(**sizes).values())

@@ -24,6 +24,7 @@ SETTINGS = Settings(
     blocks=1,
     skip="none",
     stretch="none",
+    rounding="none",
     phase_1_steps=4,
     phase_1_skip="own",
     halve_steps=2,

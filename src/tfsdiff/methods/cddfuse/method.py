@@ -36,6 +36,7 @@ class Settings(LearnedPairSettings):
     blocks: Count  # Restormer blocks of encoder and decoder
     skip: Skip  # what is added in front of the sigmoid when fusing (C6)
     stretch: Literal["official", "none"]  # each call's result from its minimum to its maximum (C9)
+    rounding: Literal["none", "input"]  # of the images of each call, to 8 bits as released (C11)
     phase_1_steps: Count  # of train.steps, which rebuild images; the others fuse
     # what the decoder is given to rebuild an image, beside its features; own: the image (C6)
     phase_1_skip: Literal["own", "none"]
@@ -61,6 +62,7 @@ OFFICIAL: dict[str, Any] = {  # what computes the released results from the chec
     "swapped": False,
     "skip": "none",
     "stretch": "official",
+    "rounding": "input",
     "phase_1_steps": 32_000,
     "phase_1_skip": "own",
     "halve_steps": 16_000,
@@ -98,6 +100,8 @@ class CDDFuse(FeedForwardFuser):
     def evaluate(self, network: nets.CDDFuse, visible: Tensor, other: Tensor) -> Tensor:
         """Fuse (B, 1, H, W) and n others (B, n, H, W), all in [0, 1], to (B, 1, H, W)."""
         images = [visible, *other.split(1, dim=1)]
+        if self.settings.rounding == "input":
+            images = [rounded(image) for image in images]
         fused = network(images, skip_image(images, self.settings.skip)).float()
         return stretched(fused) if self.settings.stretch == "official" else fused
 
@@ -110,6 +114,11 @@ class CDDFuse(FeedForwardFuser):
             visible, other = other, visible
         others = torch.cat([other, functional], dim=1)
         return self.fuse_pair(visible, others, generators).to(visible).clamp(0, 1)
+
+
+def rounded(images: Tensor) -> Tensor:
+    """Round images in [0, 1] to 8 bits, halves to even, as the released scripts read them."""
+    return (images * 255).round() / 255
 
 
 def architecture(tensors: Mapping[str, Tensor]) -> dict[str, int]:
