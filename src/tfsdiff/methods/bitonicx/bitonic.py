@@ -22,7 +22,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from tfsdiff.methods.bitonicx.anisotropic import anisotropic_mean
+from tfsdiff.methods.bitonicx.anisotropic import AnisotropicMean
 from tfsdiff.methods.bitonicx.maskrank import opening_closing
 from tfsdiff.methods.bitonicx.masks import masks
 from tfsdiff.methods.bitonicx.noise import noise_level
@@ -94,13 +94,13 @@ def _check(image: np.ndarray, threshold: float | None, half_length: int | None) 
 
 def _filter(image: np.ndarray, threshold: float, half_length: int, corners: bool) -> np.ndarray:
     extent = 1.2 * half_length
-    local = structure(image, extent)
-    guide = anisotropic_mean(image[None], local, extent, 3 * threshold, ALPHA, corners)[0]
+    mean = AnisotropicMean(structure(image, extent), extent, ALPHA, corners)
+    guide = mean(image[None], 3 * threshold)[0]
     bands = _bands(image, guide, threshold, half_length)
     opened, closed = opening_closing(image, masks(image, guide, half_length, *bands))
     # Smoothing the gaps instead of the image keeps its edges: the gaps have none.
     gaps = np.stack([image - opened, closed - image])
-    above, below = anisotropic_mean(gaps, local, extent, 1.4 * threshold, ALPHA, corners)
+    above, below = mean(gaps, 1.4 * threshold)
     return _blend(opened + above, closed - below, np.abs(above) ** 3, np.abs(below) ** 3)
 
 
@@ -128,6 +128,8 @@ def _local_factor(image: np.ndarray, threshold: float, side: int) -> np.ndarray:
     """
     if threshold <= np.ptp(image) / 20:
         return np.ones_like(image)
+    if np.ptp(image) / threshold < 0.9:
+        return np.full_like(image, 1.6)  # as below, without looking for extrema
     highest = ndimage.maximum_filter(image, side, mode="nearest")
     lowest = ndimage.minimum_filter(image, side, mode="nearest")
     variation = (highest - lowest) / threshold
