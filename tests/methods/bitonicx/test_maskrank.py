@@ -52,13 +52,44 @@ def plain_opening_closing(image, guide, reach, image_band, guide_band):
         ((16, 16), 1, None),
         ((5, 40), 15, 3),
         ((1, 7), 2, None),
+        ((26, 50), 4, None),
+        ((50, 26), 15, 5),
     ],
 )
-def test_agrees_with_the_definition(shape, reach, levels):
+@pytest.mark.parametrize("equal", [False, True])  # bands of all pixels; then all values are in them
+def test_agrees_with_the_definition(shape, reach, levels, equal):
     image, guide, *bands = scene(*shape, levels=levels)
+    if equal:
+        bands = [np.full(shape, 1.5), np.full(shape, 0.03)]
     ours = opening_closing(image, masks(image, guide, reach, *bands))
     theirs = plain_opening_closing(image, guide, reach, *bands)
     np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (9, 8), (40, 3)])
+def test_dark_surroundings_stay_dark(shape):
+    image, guide, *bands = scene(60, 55)
+    image[shape[0] :] = image[:, shape[1] :] = 0
+    for result, plain in zip(
+        opening_closing(image, masks(image, guide, 5, *bands)),
+        plain_opening_closing(image, guide, 5, *bands),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(result, plain)
+
+
+@pytest.mark.parametrize("width", [0.0, 0.02, None, 2.0])
+def test_bands_hold_the_ranks_of_the_values_within_them(width):
+    image, guide, *bands = scene(13, 17, levels=30)
+    bands = bands if width is None else [np.full(image.shape, width)] * 2
+    found = masks(image, guide, 4, *bands)
+    for f, values, band in ((2, guide, bands[1]), (3, image, bands[0])):
+        values, ranks = values.ravel(), found.point[f]
+        assert sorted(ranks) == list(range(values.size))
+        assert (np.diff(values[np.argsort(ranks)]) >= 0).all()
+        for p in range(values.size):
+            inside = ranks[np.abs(values - values[p]) <= band.flat[p]]
+            assert (found.low[f, p], found.high[f, p]) == (inside.min(), inside.max())
 
 
 @pytest.mark.slow

@@ -53,45 +53,51 @@ def masks(
         image_band: (H, W), not negative.
         guide_band: (H, W), not negative.
     """
-    places = np.indices(image.shape).reshape(2, -1)
+    # The shorter the integers, the faster they are sorted and the fewer bytes are moved.
+    small = np.uint16 if image.size <= 1 << 16 else np.uint32
+    point, low, high = np.empty((3, 4, image.size), small)
+    for axis, place in enumerate(np.indices(image.shape).reshape(2, -1)):
+        point[axis] = place
+        low[axis] = np.maximum(place - half_length, 0)
+        high[axis] = np.minimum(place + half_length, np.iinfo(small).max)
     order = np.argsort(image, axis=None, kind="stable")
     guide_order = np.argsort(guide, axis=None, kind="stable")
-    boxes = np.stack(
-        [(place, place - half_length, place + half_length) for place in places]
-        + [
-            _bands(guide.ravel()[guide_order], guide_order, guide_band.ravel()),
-            _bands(image.ravel()[order], order, image_band.ravel()),
-        ],
-        axis=1,
-    )
-    # The shorter the integers, the more of them a vector instruction compares at once.
-    small = np.uint16 if image.size <= 1 << 16 else np.uint32
-    boxes = np.clip(boxes, 0, np.iinfo(small).max).astype(small)
-    return Masks(image.shape, half_length, *boxes, order)
+    for f, values, by_value, band in (
+        (2, guide.ravel(), guide_order, guide_band.ravel()),
+        (3, image.ravel(), order, image_band.ravel()),
+    ):
+        _bands(values[by_value], by_value, band, point[f], low[f], high[f])
+    return Masks(image.shape, half_length, point, low, high, order)
 
 
 @_compile
-def _bands(ordered, order, band):
-    """Rank of each pixel, and the lowest and highest rank of values within its `band`; (3, N)."""
-    bands = np.empty((3, ordered.size), np.int64)
+def _bands(ordered, order, band, point, low, high):
+    """Rank of each pixel, and the lowest and highest rank of values within its `band`."""
+    down, up = 0, 0
     for rank in range(ordered.size):
         pixel = order[rank]
-        bands[0, pixel] = rank
-        bands[1, pixel] = _farthest(ordered, rank, 0, band[pixel])
-        bands[2, pixel] = _farthest(ordered, rank, ordered.size - 1, band[pixel])
-    return bands
+        down = _farthest(ordered, rank, -1, rank, down - 1, band[pixel])
+        up = _farthest(ordered, rank, 1, ordered.size - 1 - rank, up, band[pixel])
+        point[pixel], low[pixel], high[pixel] = rank, rank - down, rank + up
 
 
 @_compile
-def _farthest(ordered, rank, end, width):
-    """Rank farthest from `rank` towards `end` whose value differs by no more than `width`."""
-    inside, outside = rank, end
-    if abs(ordered[end] - ordered[rank]) <= width:
-        return end
-    while abs(outside - inside) > 1:
-        middle = (inside + outside) // 2
-        if abs(ordered[middle] - ordered[rank]) <= width:
-            inside = middle
+def _farthest(ordered, rank, step, end, guess, width):
+    """Ranks from `rank` to the farthest whose value differs by no more than `width`.
+
+    They are counted in the direction of `step`, at most to `end`. The search starts at `guess` and
+    doubles its strides: from one rank to the next the answer changes by little.
+    """
+    near, far = 0, end + 1  # the farthest lies in [near, far)
+    guess, stride = min(max(guess, 0), end), 1
+    while far - near > 1:
+        if abs(ordered[rank + step * guess] - ordered[rank]) <= width:
+            near = guess
+            guess += stride
         else:
-            outside = middle
-    return inside
+            far = guess
+            guess -= stride
+        stride *= 2
+        if not near < guess < far:
+            guess = (near + far) // 2
+    return near
