@@ -48,6 +48,16 @@ def plain_cnp(stimulus, iterations):
     return counts
 
 
+SHAPES = [(40, 33), (9, 64), (3, 31), (1, 40)]  # rows are worked on in blocks of 32 pixels
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_networks_agree_with_the_equations_at_any_width(shape):
+    detail = layer(*shape)
+    np.testing.assert_array_equal(papcnn(detail, 20), plain_papcnn(detail, 20))
+    np.testing.assert_array_equal(cnp(abs(detail), 20), plain_cnp(abs(detail), 20))
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.1])
 def test_papcnn_agrees_with_the_equations(scale):
     detail = layer(scale=scale)

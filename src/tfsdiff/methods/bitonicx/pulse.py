@@ -16,9 +16,11 @@ import numpy as np
 from numba import njit
 
 from tfsdiff.methods.bitonicx.gradient import morphological_gradient
+from tfsdiff.methods.bitonicx.vectors import LANES, fma, load, spread, store, where_less
 
 LINK_REACH = 3  # of CNP: 7 x 7 pixels
 CNP_THRESHOLD, CNP_FIRED = 0.3, 1.0  # until the first firing, and ever after
+BLOCK = 4 * LANES
 
 _compile = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -53,14 +55,16 @@ def papcnn(detail: np.ndarray, iterations: int) -> np.ndarray:
     parameters = adaptive(strength)
     if parameters is None:
         return np.zeros(detail.shape, np.int32)
-    return _papcnn(
-        morphological_gradient(strength),
+    counts = _papcnn(
+        _padded(morphological_gradient(strength), 1),
+        _padded(np.ones(detail.shape), 1),
         iterations,
         np.exp(-parameters.decay_feeding),
         np.exp(-parameters.decay_threshold),
         parameters.linking,
         parameters.amplitude,
     )
+    return _cropped(counts, detail.shape, 1)
 
 
 def adaptive(strength: np.ndarray) -> Adaptive | None:
@@ -109,7 +113,10 @@ def cnp(stimulus: np.ndarray, iterations: int) -> np.ndarray:
     offsets = np.arange(-LINK_REACH, LINK_REACH + 1)
     distance = np.hypot(offsets[:, None], offsets)
     distance[LINK_REACH, LINK_REACH] = np.inf
-    return _cnp(np.ascontiguousarray(stimulus, np.float64), iterations, 1 / distance)
+    padded = _padded(stimulus.astype(np.float64), LINK_REACH)
+    inside = _padded(np.ones(stimulus.shape), LINK_REACH)
+    counts = _cnp(padded, inside, iterations, 1 / distance)
+    return _cropped(counts, stimulus.shape, LINK_REACH)
 
 
 def _check(image: np.ndarray, iterations: int) -> None:
@@ -119,64 +126,93 @@ def _check(image: np.ndarray, iterations: int) -> None:
         raise ValueError(f"at least one iteration is needed, not {iterations}")
 
 
-@_compile
-def _link(fired, weights, line, row):
-    """Write to `line` the weighted sum of the neighbours that fired, for one row of the image."""
-    line[:] = 0
-    width = line.size
-    for down in range(weights.shape[0]):
-        for right in range(weights.shape[1]):
-            weight = weights[down, right]
-            if weight != 0:
-                neighbour = fired[row + down][right : right + width]
-                for c in range(width):
-                    line[c] += weight * neighbour[c]
+def _padded(image: np.ndarray, reach: int) -> np.ndarray:
+    """`image` (H, W) with `reach` zeros around it, and more to the right for whole blocks."""
+    return np.pad(image, ((reach, reach), (reach, reach + -image.shape[1] % BLOCK)))
+
+
+def _cropped(counts: np.ndarray, shape: tuple[int, int], reach: int) -> np.ndarray:
+    """Counts (H, W) of the neurons that `_padded` surrounded."""
+    counts = counts.reshape(shape[0] + 2 * reach, -1)
+    return counts[reach : reach + shape[0], reach : reach + shape[1]].astype(np.int32)
 
 
 @_compile
-def _papcnn(stimulus, iterations, fade_feeding, fade_threshold, linking, amplitude):
-    height, width = stimulus.shape
+def _link(fired, weights, start, stride, links):
+    """Write to `links`, for a row of pixels, the weighted sums of the neighbours that fired.
+
+    The window of the first pixel starts at `start`. Four vectors are summed at a time: a sum has to
+    wait for its last term, and four do so together.
+    """
+    side = weights.shape[0]
+    for c in range(0, links.size, BLOCK):
+        a = b = d = e = spread(0.0)
+        for down in range(side):
+            for right in range(side):
+                weight, at = spread(weights[down, right]), start + c + down * stride + right
+                a = fma(weight, load(fired, at), a)
+                b = fma(weight, load(fired, at + LANES), b)
+                d = fma(weight, load(fired, at + 2 * LANES), d)
+                e = fma(weight, load(fired, at + 3 * LANES), e)
+        store(links, c, a)
+        store(links, c + LANES, b)
+        store(links, c + 2 * LANES, d)
+        store(links, c + 3 * LANES, e)
+
+
+@_compile
+def _papcnn(stimulus, inside, iterations, fade_feeding, fade_threshold, linking, amplitude):
+    """Firing counts; `stimulus` and `inside`, 1 in the image, are padded by one pixel."""
+    height, stride = stimulus.shape
     weights = np.array([[0.5, 1.0, 0.5], [1.0, 0.0, 1.0], [0.5, 1.0, 0.5]])
-    counts = np.zeros((height, width), np.int32)
-    activity, threshold = np.zeros((height, width)), np.ones((height, width))
-    before = np.zeros((height + 2, width + 2))
-    after = np.zeros_like(before)
-    line = np.empty(width)
+    stimulus, inside = stimulus.ravel(), inside.ravel()
+    counts, activity = np.zeros(stimulus.size), np.zeros(stimulus.size)
+    threshold = np.ones(stimulus.size)
+    before, after = np.zeros(stimulus.size), np.zeros(stimulus.size)
+    links = np.empty(stride - 2)
+    one, keep = spread(1.0), spread(fade_threshold)
     for _ in range(iterations):
-        for row in range(height):
-            _link(before, weights, line, row)
-            for c in range(width):
-                activity[row, c] = fade_feeding * activity[row, c] + stimulus[row, c] * (
-                    1 + linking * line[c]
-                )
-                fired = activity[row, c] > threshold[row, c]
-                threshold[row, c] = fade_threshold * threshold[row, c] + amplitude * fired
-                after[row + 1, c + 1] = fired
-                counts[row, c] += fired
+        for row in range(1, height - 1):
+            _link(before, weights, (row - 1) * stride, stride, links)
+            for c in range(0, links.size, LANES):
+                at = row * stride + 1 + c
+                gain = one + spread(linking) * load(links, c)
+                level = spread(fade_feeding) * load(activity, at) + load(stimulus, at) * gain
+                fired = where_less(load(threshold, at), level, load(inside, at))
+                store(activity, at, level)
+                store(threshold, at, keep * load(threshold, at) + spread(amplitude) * fired)
+                store(after, at, fired)
+                store(counts, at, load(counts, at) + fired)
         before, after = after, before
     return counts
 
 
 @_compile
-def _cnp(stimulus, iterations, weights):
-    height, width = stimulus.shape
-    counts = np.zeros((height, width), np.int32)
-    feeding, linking = np.zeros((height, width)), np.zeros((height, width))
-    threshold = np.full((height, width), CNP_THRESHOLD)
-    before = np.zeros((height + 2 * LINK_REACH, width + 2 * LINK_REACH))
-    after = np.zeros_like(before)
-    line = np.empty(width)
+def _cnp(stimulus, inside, iterations, weights):
+    """Firing counts; `stimulus` and `inside`, 1 in the image, are padded by `LINK_REACH`."""
+    height, stride = stimulus.shape
+    stimulus, inside = stimulus.ravel(), inside.ravel()
+    counts, feeding = np.zeros(stimulus.size), np.zeros(stimulus.size)
+    linking = np.zeros(stimulus.size)
+    threshold = np.full(stimulus.size, CNP_THRESHOLD)
+    before, after = np.zeros(stimulus.size), np.zeros(stimulus.size)
+    links = np.empty(stride - 2 * LINK_REACH)
+    one, reach = spread(1.0), LINK_REACH
     for _ in range(iterations):
-        for row in range(height):
-            _link(before, weights, line, row)
-            for c in range(width):
-                waiting = 1 - before[row + LINK_REACH, c + LINK_REACH]
-                feeding[row, c] = waiting * feeding[row, c] + stimulus[row, c] + line[c]
-                linking[row, c] = waiting * linking[row, c] + line[c]
-                if waiting == 0:
-                    threshold[row, c] = CNP_FIRED
-                fired = feeding[row, c] * (1 + linking[row, c]) >= threshold[row, c]
-                after[row + LINK_REACH, c + LINK_REACH] = fired
-                counts[row, c] += fired
+        for row in range(reach, height - reach):
+            _link(before, weights, (row - reach) * stride, stride, links)
+            for c in range(0, links.size, LANES):
+                at, link = row * stride + reach + c, load(links, c)
+                had_fired, inner = load(before, at), load(inside, at)
+                waiting = one - had_fired
+                feed = waiting * load(feeding, at) + load(stimulus, at) + link
+                linked = waiting * load(linking, at) + link
+                bound = waiting * load(threshold, at) + spread(CNP_FIRED) * had_fired
+                fired = inner - where_less(feed * (one + linked), bound, inner)
+                store(feeding, at, feed)
+                store(linking, at, linked)
+                store(threshold, at, bound)
+                store(after, at, fired)
+                store(counts, at, load(counts, at) + fired)
         before, after = after, before
     return counts
