@@ -109,7 +109,7 @@ def brief(recipe: Recipe) -> Recipe:
 
 @pytest.fixture
 def sampling() -> Sampling:
-    return Sampling(sampler="ddim", evaluations=2, spacing="time", batch=3)
+    return Sampling(sampler="ddim", evaluations=2, spacing="time", temperature=1.0, batch=3)
 
 
 @pytest.fixture

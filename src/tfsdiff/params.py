@@ -23,9 +23,10 @@ def _odd(number: int) -> int:
 Count = Annotated[int, Field(ge=1)]
 Odd = Annotated[Count, AfterValidator(_odd)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Prediction = Literal["eps", "v", "x0", "residual"]
+Prediction = Literal["eps", "v", "x0", "residual", "preconditioned"]
 Precision = Literal["float32", "bfloat16"]
-Spacing = Literal["time", "logsnr"]
+Spacing = Literal["time", "logsnr", "residual"]
+DrawnLevels = Literal["time", "residual"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -186,7 +187,8 @@ class UNet(Section):
     attention_level: Annotated[int, Field(ge=0)] | None
     groups: Count  # groups of the group normalisation
     dropout: Annotated[float, Field(ge=0, lt=1)]  # share of activations, in training
-    initialisation: Literal["kaiming", "orthogonal"]  # orthogonal: as released
+    # orthogonal: as released; kaiming_zero: Kaiming's, but residual units start as the identity
+    initialisation: Literal["kaiming", "kaiming_zero", "orthogonal"]
 
     @model_validator(mode="after")
     def _consistent(self) -> "UNet":
@@ -204,7 +206,12 @@ class Diffusion(Section):
     schedule: Literal["linear", "cosine"]  # how beta rises
     beta_start: Annotated[float, Field(gt=0, lt=1)]  # beta of the linear schedule at t = 1
     beta_end: Annotated[float, Field(gt=0, lt=1)]  # beta of the linear schedule at t = T
-    prediction: Prediction  # what the network predicts; paper: eps
+    # what the network predicts; paper: eps; preconditioned: the residual to a first guess, scaled
+    # to unit variance at every noise level
+    prediction: Prediction
+    # noise levels of a training: time, uniform in t, as published; residual, half of them the
+    # noisiest, half evenly in log-SNR where noise and residual are of comparable size
+    levels: DrawnLevels
 
 
 class Train(Section):
@@ -215,12 +222,16 @@ class Train(Section):
     # processes that share a batch, one a GPU; fixes the order of sums, as threads do
     processes: Count
     accumulate: Count  # parts of a batch whose gradients are added up, to save memory
-    optimiser: Literal["adam", "adamw"]  # as in torch, with its defaults
+    # as in torch, with its defaults; muon: Muon for all convolutions but the first and the last,
+    # Adam for the rest
+    optimiser: Literal["adam", "adamw", "muon"]
     learning_rate: Annotated[float, Field(gt=0)]  # learning rate after the warm-up
+    muon_rate: Annotated[float, Field(gt=0)]  # the same of what Muon updates
     warmup_steps: Annotated[int, Field(ge=0)]  # steps in which the learning rate rises linearly
     decay: Literal["constant", "cosine"]  # course of the learning rate after the warm-up
     gradient_clip: Annotated[float, Field(gt=0)] | None  # largest norm of the gradient; null: any
-    # decay of the moving average of the weights; 0: no average
+    # decay of the moving average of the weights, at most (1 + step) / (10 + step), so that a value
+    # near 1 averages over the last ninth of a training of any length; 0: no average
     ema_decay: Annotated[float, Field(ge=0, lt=1)]
     crop_pixels: Annotated[int, Field(ge=11)] | None  # side of crops; null: whole images
     augment: Literal["none", "flip", "square"]  # horizontal flips; square: quarter turns as well
@@ -236,7 +247,11 @@ class Sampling(Section):
 
     sampler: Literal["ancestral", "ddim", "dpmpp"]  # ancestral: the paper; dpmpp: DPM-Solver++ (2M)
     evaluations: Count  # evaluations an image; the paper: ancestral with all T
-    spacing: Spacing  # noise levels evenly in t, or in log-SNR
+    # noise levels evenly in t, in log-SNR, or in log-SNR where noise and residual are of comparable
+    # size (of the prediction preconditioned)
+    spacing: Spacing
+    # factor of the noise drawn: 1, draws from the posterior; less, nearer to its mean
+    temperature: Fraction
     batch: Count  # images drawn at once
 
 

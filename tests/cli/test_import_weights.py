@@ -72,7 +72,7 @@ def direct(method, scale):
     values = {"unet": layout.SMALL.model_dump(mode="json"), "diffusion": diffusion}
     made.restore(layout.network(method).state_dict(), values, CPU)
     made = made.with_sampling(
-        Sampling(sampler="ancestral", evaluations=STEPS, spacing="time", batch=1)
+        Sampling(sampler="ancestral", evaluations=STEPS, spacing="time", temperature=1.0, batch=1)
     )
     return made
 

@@ -29,7 +29,7 @@ PARAMS = cost.Params(
     fusers=("mean", "ctsr"),
     joint=("tfsdiff",),
     methods={"bicubic": {}, "mean": {}, "sr3": {}, "tfsdiff": {}, "ctsr": {}},
-    sampling=Sampling(sampler="ddim", evaluations=2, spacing="time", batch=16),
+    sampling=Sampling(sampler="ddim", evaluations=2, spacing="time", temperature=1.0, batch=16),
     seed=1,
 )
 ROWS = (

@@ -1,4 +1,4 @@
-"""What a network predicts (eps, v, x0 or a residual), and how the clean image x_0 follows from it.
+"""What a network predicts (eps, v, x0, a residual), and how the clean image x_0 follows from it.
 
 A noisy image at level g = sqrt(alpha_bar) is x_g = g x_0 + sqrt(1 - g^2) eps, with standard normal
 eps. Images are in [-1, 1]. Noise levels g are float64 tensors (B,): 1 - g^2 cancels in single
@@ -21,23 +21,32 @@ from tfsdiff.diffusion.samplers import SAMPLERS
 from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.params import Prediction, Sampling
 
-Base = Literal["maximum", "mean"]
+Base = Literal["maximum", "mean", "last"]
 Process = Literal["diffusion", "regression"]
 
 
 @dataclass(frozen=True)
 class Parametrisation:
-    """The quantity that a network puts out, from which x_0 follows.
+    """What a network is shown of a noisy image, what it puts out, and how x_0 follows.
 
     Attributes:
         kind: `eps`, the noise; `x0`, the image itself; `v`, which is g eps - sqrt(1 - g^2) x_0
             (Salimans and Ho 2022, progressive distillation); `residual`, what the image adds to a
-            first guess of it that is made from the condition.
-        base: how the first guess is made, of `residual` alone.
+            first guess of it that is made from the condition; `preconditioned`, the same in units
+            in which it has unit variance at every noise level, see `posterior`.
+        base: how the first guess is made, of `residual` and `preconditioned` alone.
+        deviation: root mean square of the residual, in [-1, 1]; of `preconditioned` alone.
     """
 
     kind: Prediction
     base: Base = "maximum"
+    deviation: float = 1.0
+
+    def shown(self, x_g: Tensor, g: Tensor, condition: Tensor) -> Tensor:
+        """What the network sees of x_g: (B, 3, H, W)."""
+        if self.kind != "preconditioned":
+            return x_g
+        return self.posterior(x_g, g, condition)[0]
 
     def target(self, x_0: Tensor, eps: Tensor, g: Tensor, condition: Tensor) -> Tensor:
         """What the network should put out for x_g: (B, 3, H, W)."""
@@ -47,6 +56,9 @@ class Parametrisation:
             return x_0
         if self.kind == "residual":
             return x_0 - first_guess(condition, self.base)
+        if self.kind == "preconditioned":
+            mean, deviation = self.posterior(q_sample(x_0, eps, g), g, condition)
+            return (x_0 - mean) / deviation
         signal, noise = coefficients(g, x_0)
         return signal * eps - noise * x_0
 
@@ -57,9 +69,10 @@ class Parametrisation:
 
         Args:
             output: of the network, (B, 3, H, W).
-            x_g: the noisy image that it was given.
+            x_g: the noisy image.
             g: (B,) levels of its noise.
-            condition: what it was given beside, (B, 3 n, H, W); only `residual` looks at it.
+            condition: what the network was given beside, (B, C, H, W); only `residual` and
+                `preconditioned` look at it.
         """
         if self.kind == "x0":
             return output.clamp(-1, 1)
@@ -67,12 +80,35 @@ class Parametrisation:
             # The sources show most of the image: the network has to learn the rest alone, and its
             # error is that of the estimate at every noise level.
             return (first_guess(condition, self.base) + output).clamp(-1, 1)
+        if self.kind == "preconditioned":
+            mean, deviation = self.posterior(x_g, g, condition)
+            return (mean + deviation * output).clamp(-1, 1)
         signal, noise = coefficients(g, x_g)
         if self.kind == "eps":
             # The network's error grows by sqrt(1 - g^2) / g, without bound near pure noise; there
             # the clamp is what keeps a chain together.
             return ((x_g - noise * output) / signal).clamp(-1, 1)
         return (signal * x_g - noise * output).clamp(-1, 1)
+
+    def posterior(self, x_g: Tensor, g: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (B, 3, H, W) and deviation (B, 1, 1, 1) of x_0, were its residual Gaussian.
+
+        For x_0 = base + r, with r of variance s^2 at every pixel, Bayes' rule gives
+        E[x_0 | x_g] = base + g s^2 / (g^2 s^2 + 1 - g^2) (x_g - g base) and the variance
+        s^2 (1 - g^2) / (g^2 s^2 + 1 - g^2). The network is shown this mean, which is the first
+        guess in pure noise and x_g in none, and puts out how far off it is, in deviations: a target
+        of unit variance whatever the level and the size of the residual. Without that a small
+        residual is drowned: a step of the optimiser moves the output by more than there is to
+        learn. EDM (Karras et al. 2022, table 1) preconditions likewise for images of zero mean.
+        """
+        base = first_guess(condition, self.base)
+        variance = self.deviation**2
+        g = g.double()
+        total = g**2 * variance + (1 - g**2)
+        shape = (-1, *[1] * (x_g.ndim - 1))
+        gain = (g * variance / total).to(x_g).view(shape)
+        deviation = (variance * (1 - g**2) / total).clamp(min=0).sqrt().to(x_g).view(shape)
+        return base + gain * (x_g - g.to(x_g).view(shape) * base), deviation
 
 
 class Estimate(NamedTuple):
@@ -123,14 +159,17 @@ class Denoiser(nn.Module):
             x_g: noisy images, (B, 3, H, W).
             g: (B,) noise levels in (0, 1], float64.
         """
+        shown = self.parametrisation.shown(x_g, g, condition)
         with self.backend.autocast():
-            output = self.network(condition, x_g, g)
+            output = self.network(condition, shown, g)
         output = output.float()
         return Estimate(output, self.parametrisation.x_0(output, x_g, g, condition))
 
     def levels(self, sampling: Sampling) -> tuple[float, ...]:
         """Rising noise levels of the evaluations that draw an image, and 1, the clean image."""
-        return self.schedule.subsequence(sampling.evaluations, sampling.spacing)
+        return self.schedule.subsequence(
+            sampling.evaluations, sampling.spacing, self.parametrisation.deviation
+        )
 
     def sample(
         self, condition: Tensor, generators: Sequence[torch.Generator], sampling: Sampling
@@ -178,7 +217,8 @@ class Denoiser(nn.Module):
             return self(condition, x_g, g).x_0
 
         shape, levels = (CHANNELS, *condition.shape[-2:]), self.levels(sampling)
-        return SAMPLERS[sampling.sampler](denoise, shape, levels, generators, device).clamp(-1, 1)
+        sampler, heat = SAMPLERS[sampling.sampler], sampling.temperature
+        return sampler(denoise, shape, levels, generators, device, heat).clamp(-1, 1)
 
 
 class Regression(Denoiser):
@@ -218,17 +258,21 @@ def coefficients(g: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def first_guess(condition: Tensor, base: Base) -> Tensor:
-    """Luminance of the stacked images in the colour of the last, the functional one.
+    """First guess of the image from its condition.
 
-    A single image is its own first guess.
+    `maximum` and `mean` of luminance keep the colour of the last image, the functional one; a
+    single image is its own first guess.
 
     Args:
         condition: (B, 3 n, H, W) in [-1, 1].
-        base: the brightest luminance of the images at each pixel, or their mean.
+        base: the brightest luminance of the images at each pixel, or their mean; `last`: the last
+            image itself, where a better guess is part of the condition.
 
     Returns:
         (B, 3, H, W) in [-1, 1].
     """
+    if base == "last":
+        return condition[:, -CHANNELS:]
     images = condition.unflatten(1, (-1, CHANNELS))
     light = luminance(images)  # (B, n, 1, H, W)
     merged = light.amax(1) if base == "maximum" else light.mean(1)

@@ -12,6 +12,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from tfsdiff.diffusion.schedule import half_log_snr
+
 Denoise = Callable[[Tensor, float], Tensor]
 
 
@@ -25,6 +27,7 @@ class Sampler(Protocol):
         levels: Sequence[float],
         generators: Sequence[torch.Generator],
         device: torch.device,
+        temperature: float = 1.0,
     ) -> Tensor:
         """Draw images in [-1, 1].
 
@@ -34,6 +37,9 @@ class Sampler(Protocol):
             levels: rising noise levels from (almost) pure noise to 1, see `Schedule.subsequence`.
             generators: one an image.
             device: where to compute.
+            temperature: factor of all noise that is drawn. At 1 images are draws from the
+                posterior, whose squared error is twice that of its mean; towards 0 they approach
+                that mean, and lose the texture that makes draws look real.
 
         Returns:
             (len(generators), C, H, W).
@@ -53,13 +59,14 @@ def ancestral(
     levels: Sequence[float],
     generators: Sequence[torch.Generator],
     device: torch.device,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Draw by the reverse chain of DDPM; on all T levels it is the chain of SR3 and TFS-Diff."""
-    x = draw(shape, generators, device)
+    x = temperature * draw(shape, generators, device)
     for g, g_next in pairwise(levels):
         x, deviation = posterior(denoise(x, g), x, g, g_next)
         if g_next < 1:
-            x = x + deviation * draw(shape, generators, device)
+            x = x + temperature * deviation * draw(shape, generators, device)
     return x
 
 
@@ -69,9 +76,10 @@ def ddim(
     levels: Sequence[float],
     generators: Sequence[torch.Generator],
     device: torch.device,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Draw by the deterministic sampler of Song et al. 2021 (eta = 0)."""
-    x = draw(shape, generators, device)
+    x = temperature * draw(shape, generators, device)
     for g, g_next in pairwise(levels):
         x_0 = denoise(x, g)
         eps = (x - g * x_0) / math.sqrt(1 - g**2)
@@ -85,6 +93,7 @@ def dpmpp(
     levels: Sequence[float],
     generators: Sequence[torch.Generator],
     device: torch.device,
+    temperature: float = 1.0,
 ) -> Tensor:
     """Draw by DPM-Solver++ (2M), deterministic and of second order (Lu et al. 2022, algorithm 2).
 
@@ -92,7 +101,7 @@ def dpmpp(
     through this and the last estimate. The first step knows no last one, and the step to g = 1 has
     no finite length in lambda: both are of first order, that is, DDIM's.
     """
-    x = draw(shape, generators, device)
+    x = temperature * draw(shape, generators, device)
     last, last_length = None, math.inf
     for g, g_next in pairwise(levels):
         x_0 = denoise(x, g)
@@ -103,11 +112,6 @@ def dpmpp(
         x = noise_left * x + (g_next - noise_left * g) * ahead
         last, last_length = x_0, length
     return x
-
-
-def half_log_snr(g: float) -> float:
-    """Half the log-SNR, lambda = log(g / sqrt(1 - g^2)), infinite for the clean image (g = 1)."""
-    return math.inf if g == 1 else math.log(g) - 0.5 * math.log1p(-(g**2))
 
 
 def posterior(x_0: Tensor, x_g: Tensor, g: float, g_next: float) -> tuple[Tensor, float]:

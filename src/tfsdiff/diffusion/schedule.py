@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from tfsdiff.params import Diffusion, Spacing
+from tfsdiff.params import Diffusion, DrawnLevels, Spacing
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,33 @@ class Schedule:
         """Number of noise levels, T of the paper."""
         return len(self.alpha_bar) - 1
 
-    def subsequence(self, evaluations: int, spacing: Spacing = "time") -> tuple[float, ...]:
+    def subsequence(
+        self, evaluations: int, spacing: Spacing = "time", deviation: float = 1.0
+    ) -> tuple[float, ...]:
         """Noise levels g = sqrt(alpha_bar) of a sampler that makes so many evaluations.
 
         Args:
             evaluations: of the network, at most T.
             spacing: `time`, evenly spaced in t; `logsnr`, evenly spaced in log-SNR, by the nearest
                 steps of the schedule. The clean end, of infinite log-SNR, counts as step 1.
+                `residual`, the noisiest level first, then evenly in log-SNR where the noise is
+                neither so strong that it hides the residual nor so weak that nothing is left to
+                decide.
+            deviation: root mean square of the residual, of the spacing `residual` alone.
 
         Returns:
-            `evaluations + 1` levels, strictly rising from step T to 1 (clean); all of the schedule
-            where `evaluations` is T.
+            `evaluations + 1` levels, strictly rising from step T to 1 (clean); of `time` and
+            `logsnr` all of the schedule where `evaluations` is T.
         """
         if not 1 <= evaluations <= self.T:
             raise ValueError(
                 f"a schedule of {self.T} noise levels cannot be sampled in {evaluations}"
             )
+        if spacing == "residual":
+            low, high = self._undecided(deviation)
+            count = evaluations - 1
+            places = [low + (high - low) * (i + 0.5) / count for i in range(count)]
+            return (self._noisiest(), *map(level_of, places), 1.0)
         if spacing == "time":
             indices = [round(self.T * i / evaluations) for i in range(evaluations, -1, -1)]
         else:
@@ -68,16 +79,59 @@ class Schedule:
             indices.append(max(min(t, indices[-1] - 1), evaluations - done))
         return [*indices, 0]
 
-    def draw_levels(self, count: int, generator: torch.Generator) -> Tensor:
+    def _noisiest(self) -> float:
+        return self.alpha_bar[-1].sqrt().item()
+
+    def _undecided(self, deviation: float) -> tuple[float, float]:
+        """Halves of the log-SNR between which noise and residual are of comparable size.
+
+        With r of deviation s, noise of the deviation sigma relative to the image leaves the share
+        sigma^2 / (s^2 + sigma^2) of its variance open: 98 % at the lower end, 0.2 % at the upper.
+        """
+        size = -math.log(deviation)
+        lowest = half_log_snr(self._noisiest())
+        return max(size - 2.0, lowest + 1e-3), size + 3.0
+
+    def draw_levels(
+        self,
+        count: int,
+        generator: torch.Generator,
+        drawn: DrawnLevels = "time",
+        deviation: float = 1.0,
+    ) -> Tensor:
         """Draw noise levels for training: (count,) float64 in (0, 1).
 
-        The step t is uniform in 1..T for each sample, and g uniform between sqrt(alpha_bar) of
-        t - 1 and t (the continuous level of SR3, WaveGrad). The released code draws one t a batch.
+        By `time` the step t is uniform in 1..T for each sample, and g uniform between
+        sqrt(alpha_bar) of t - 1 and t (the continuous level of SR3, WaveGrad). The released code
+        draws one t a batch. For a small residual most of these levels are alike: the noise hides it
+        all. By `residual` half of the samples are at the noisiest level, where the first
+        evaluation of a sampler is, and half where the spacing `residual` puts all others.
+
+        Args:
+            count: number of levels.
+            generator: of what is drawn.
+            drawn: how.
+            deviation: root mean square of the residual, of `residual` alone.
         """
+        if drawn == "residual":
+            low, high = self._undecided(deviation)
+            u = torch.rand(count, 2, generator=generator, dtype=torch.float64)
+            g = torch.sigmoid(2 * (low + (high - low) * u[:, 0])).sqrt()
+            return torch.where(u[:, 1] < 0.5, self.alpha_bar[-1].sqrt(), g)
         g = self.alpha_bar.sqrt()
         t = torch.randint(1, self.T + 1, (count,), generator=generator)
         u = torch.rand(count, generator=generator, dtype=torch.float64)
         return g[t] + u * (g[t - 1] - g[t])
+
+
+def half_log_snr(g: float) -> float:
+    """Half the log-SNR, lambda = log(g / sqrt(1 - g^2)), infinite for the clean image (g = 1)."""
+    return math.inf if g == 1 else math.log(g) - 0.5 * math.log1p(-(g**2))
+
+
+def level_of(half_log_snr: float) -> float:
+    """The noise level g of half a log-SNR; undoes `half_log_snr`."""
+    return math.sqrt(1 / (1 + math.exp(-2 * half_log_snr)))
 
 
 def linear(noise_levels: int, beta_start: float, beta_end: float) -> Schedule:

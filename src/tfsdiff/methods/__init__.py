@@ -38,6 +38,10 @@ METHODS = {
     "copy": Entry("tfsdiff.methods.copy.method:Copy"),
     "ctsr": Entry("tfsdiff.methods.ctsr.method:CTSR", "tfsdiff.methods.ctsr.training"),
     "ddfm": Entry("tfsdiff.methods.ddfm.method:DDFM", "tfsdiff.methods.ddfm.training"),
+    "least_squares": Entry(
+        "tfsdiff.methods.least_squares.method:LeastSquares",
+        "tfsdiff.methods.least_squares.training",
+    ),
     "mean": Entry("tfsdiff.methods.mean.method:Mean"),
     "sr3": Entry("tfsdiff.methods.sr3.method:SR3", "tfsdiff.methods.conditional.training"),
     "tfsdiff": Entry(

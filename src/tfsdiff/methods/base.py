@@ -31,11 +31,16 @@ class Examples:
         low: the same groups at low resolution, `low.truth` is None; None for a method that works at
             one size.
         pairs: pairs of images beside the groups, of the size of `high`; may be none at all.
+        guided: the groups with their sources enlarged by the guide of the method, and its first
+            guess as `truth`; None for a method without a guide.
+        repeats: how often each group comes in an epoch; empty: once.
     """
 
     high: Batch
     low: Batch | None = None
     pairs: Pairs | None = None
+    guided: Batch | None = None
+    repeats: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class _Loop:
         # The average first: a network that is compiled or shared cannot be copied.
         self.average = optim.Average(network, self.settings.ema_decay)
         self.groups = {group.prefix: _parameters(network, group) for group in objective.groups}
-        self.optimiser = optim.make(self.groups.values(), self.settings)
+        self.optimiser = optim.Optimiser(self.groups.values(), self.settings)
         self.loader = Loader(
             objective.draw,
             len(objective.names),
@@ -189,7 +189,7 @@ class _Loop:
         objective = self.training.objective
         rate = optim.learning_rate(self.step, self.settings)
         rates = [rate * group.rate(self.step) for group in objective.groups]
-        optim.set_learning_rates(self.optimiser, rates)
+        self.optimiser.set_learning_rates(rates)
         self.shared.train()
         made = [self._update(update, batch) for update in objective.updates(self.step)]
         # Only now, when this step is queued, are the terms of the step before read: reading them
@@ -280,7 +280,7 @@ class _Loop:
         totals = self.workers.mean(torch.tensor(list(sums.values()), dtype=torch.float64))
         means = zip(sums, (totals / since).tolist(), strict=True)
         values = {f"train_{name}": mean for name, mean in means}
-        values["learning_rate"] = self.optimiser.param_groups[0]["lr"]
+        values["learning_rate"] = self.optimiser.learning_rate
         if self.workers.first:
             numbers, sheet = training.evaluator(self.average.network)
             values |= {f"validation_{name}": x for name, x in numbers.items()}
@@ -300,7 +300,7 @@ class _Loop:
         states = {
             "network": self.training.network.state_dict(),
             "average": self.average.network.state_dict(),
-            "optimiser": optim.state_tensors(self.optimiser),
+            "optimiser": self.optimiser.state_tensors(),
         }
         values = {"step": self.step, "sums": self.history.sums, "history": self.history.rows}
         started = time.perf_counter()
@@ -317,7 +317,7 @@ class _Loop:
         states, values = parted(found[0]), found[1]
         training.network.load_state_dict(states["network"])
         self.average.network.load_state_dict(states["average"])
-        optim.restore_tensors(self.optimiser, states["optimiser"])
+        self.optimiser.restore_tensors(states["optimiser"])
         self.step = values["step"]
         self.history = History([(step, row) for step, row in values["history"]], values["sums"])
         if self.workers.first:

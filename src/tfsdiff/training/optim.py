@@ -1,4 +1,4 @@
-"""Optimisers, the learning rate as a function of the step, and the average of the weights (EMA)."""
+"""The optimiser, the learning rate as a function of the step, and the average of the weights (EMA)."""
 
 import copy
 import math
@@ -10,60 +10,35 @@ from torch import Tensor, nn
 from tfsdiff.params import Train
 
 
-def make(groups: Iterable[Sequence[nn.Parameter]], settings: Train) -> torch.optim.Optimizer:
-    """Make the optimiser that `settings` name, with a parameter group for each of `groups`.
+class Optimiser:
+    """The optimisers of a training: one, or Muon beside Adam; a parameter group of each, a group.
 
-    Betas and weight decay are PyTorch's.
+    Betas are PyTorch's, and so is the weight decay, but for Muon's, which is zero as Adam's is.
+
+    Args:
+        groups: parameters that are clipped together and share a factor to the rate.
+        settings: which optimiser, and its rates.
     """
-    kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
-    return kind(
-        [{"params": list(group)} for group in groups], lr=settings.learning_rate, fused=True
-    )
 
+    def __init__(self, groups: Iterable[Sequence[nn.Parameter]], settings: Train) -> None:
+        groups = [list(group) for group in groups]
+        hidden = _hidden_convolutions(groups) if settings.optimiser == "muon" else []
+        chosen = {id(parameter) for parameter in hidden}
+        rest = [[p for p in group if id(p) not in chosen] for group in groups]
+        kind = torch.optim.AdamW if settings.optimiser == "adamw" else torch.optim.Adam
+        rate = settings.learning_rate
+        self._parts = [kind([{"params": group} for group in rest], lr=rate, fused=True)]
+        self._rates = [1.0]  # of each part, relative to `learning_rate`
+        self._views: list[tuple[nn.Parameter, nn.Parameter]] = []
+        if hidden:
+            self._views = [(parameter, _as_matrix(parameter)) for parameter in hidden]
+            matrices = {id(parameter): matrix for parameter, matrix in self._views}
+            parts = [[matrices[id(p)] for p in group if id(p) in chosen] for group in groups]
+            muon = [{"params": group} for group in parts]
+            self._parts.append(torch.optim.Muon(muon, lr=settings.muon_rate, weight_decay=0.0))
+            self._rates.append(settings.muon_rate / rate)
 
-def learning_rate(step: int, settings: Train) -> float:
-    """Rate of step `step` (0, 1, ...): linear warm-up, then constant or half a cosine to zero.
-
-    A function of the step alone, so that a resumed training needs no state for it. PyTorch's
-    schedulers count for themselves: the chainable ones multiply the last rate, so that rounding
-    depends on where a training was resumed, and `LambdaLR` multiplies the base rate by a factor,
-    which differs in the last bit from this order of operations.
-    """
-    if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / (settings.warmup_steps + 1)
-    if settings.decay == "constant":
-        return settings.learning_rate
-    done = (step - settings.warmup_steps) / max(settings.steps - settings.warmup_steps, 1)
-    return settings.learning_rate * (1 + math.cos(math.pi * done)) / 2
-
-
-def set_learning_rates(optimiser: torch.optim.Optimizer, rates: Sequence[float]) -> None:
-    """Use `rates`, one a group, from the next step on."""
-    for group, rate in zip(optimiser.param_groups, rates, strict=True):
-        group["lr"] = rate
-
-
-def state_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Moments and step counts as named tensors, e.g. "12.exp_avg"."""
-    state = optimiser.state_dict()["state"]
-    return {f"{i}.{name}": value for i, entry in state.items() for name, value in entry.items()}
-
-
-def restore_tensors(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Take back what `state_tensors` gave."""
-    groups = optimiser.state_dict()["param_groups"]
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        index, name = key.split(".")
-        like = parameters[int(index)]
-        # The fused kernel walks through memory, so moments must lie in memory as the weights do.
-        laid = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-        state.setdefault(int(index), {})[name] = laid
-    optimiser.load_state_dict({"state": state, "param_groups": groups})
-
-
-class Average:
+    class Average:
     """Exponential moving average (EMA) of a network's parameters: what is validated and kept.
 
     The decay warms up as min(decay, (1 + step) / (10 + step)): the first, random weights are

@@ -18,4 +18,4 @@ def diffusion() -> Diffusion:
 
 @pytest.fixture
 def sampling() -> Sampling:
-    return Sampling(sampler="ddim", evaluations=3, spacing="time", batch=2)
+    return Sampling(sampler="ddim", evaluations=3, spacing="time", temperature=1.0, batch=2)

@@ -88,7 +88,7 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
     condition = torch.rand(1, layout.CHANNELS[method], 8, 8)
     images = []
     for tensors in (found.tensors, layout.network(method).state_dict()):
-        sampling = Sampling(sampler="ancestral", evaluations=6, spacing="time", batch=1)
+        sampling = Sampling(sampler="ancestral", evaluations=6, spacing="time", temperature=1.0, batch=1)
         made = methods.build(method, found.settings, 2, sampling)
         made.restore(tensors, values, CPU)
         images.append(made.draw(condition, [torch.Generator().manual_seed(7)]))
@@ -165,7 +165,7 @@ def test_the_chain_is_the_released_one_step_by_step(
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
     made.restore(network.state_dict(), values, CPU)
     made = made.with_sampling(
-        Sampling(sampler="ancestral", evaluations=steps, spacing="time", batch=1)
+        Sampling(sampler="ancestral", evaluations=steps, spacing="time", temperature=1.0, batch=1)
     )
     image = made.draw(condition, [torch.Generator().manual_seed(5)])
 

@@ -95,7 +95,7 @@ def test_odd_sizes_and_batches(
     tiny.fit(method, data, data, brief, CPU, NullLog())
     fused = method.fuse(data.low, generators(4))
     assert fused.shape == (4, 3, 21, 21)
-    alone = Sampling(sampler="ddim", evaluations=2, spacing="time", batch=1)
+    alone = Sampling(sampler="ddim", evaluations=2, spacing="time", temperature=1.0, batch=1)
     method = method.with_sampling(alone)
     torch.testing.assert_close(method.fuse(data.low, generators(4)), fused, atol=1e-4, rtol=0)
 

@@ -111,22 +111,30 @@ class ConditionalUNet(UNet):
     """SR3 (no gate) and TFS-Diff (gate).
 
     The paper's TMFA gates the source stack and then concatenates the noisy image (`sources`); the
-    released TFS-Diff gates the concatenation, noisy image included (`all`; F1).
+    released TFS-Diff gates the concatenation, noisy image included (`all`; F1). The last `ungated`
+    channels of a condition are no sources, and pass the gate `sources` by.
     """
 
     def __init__(
-        self, condition_channels: int, settings: UNetParams, gate: Gate = "none", ratio: int = 1
+        self,
+        condition_channels: int,
+        settings: UNetParams,
+        gate: Gate = "none",
+        ratio: int = 1,
+        ungated: int = 0,
     ) -> None:
         channels = condition_channels + CHANNELS
         super().__init__(channels, CHANNELS, settings)
         self.gate = gate
-        gated = {"sources": condition_channels, "all": channels, "none": 0}[gate]
+        self.sources = condition_channels - ungated
+        gated = {"sources": self.sources, "all": channels, "none": 0}[gate]
         self.SE_block = SqueezeExcitation(gated, ratio) if gated else nn.Identity()
 
     def forward(self, condition: Tensor, noisy: Tensor, level: Tensor) -> Tensor:
         """Predict from (B, condition_channels, H, W), (B, 3, H, W) and (B,): (B, 3, H, W)."""
         if self.gate == "sources":
-            x = torch.cat([self.SE_block(condition), noisy], dim=1)
+            sources, rest = condition[:, : self.sources], condition[:, self.sources :]
+            x = torch.cat([self.SE_block(sources), rest, noisy], dim=1)
         else:
             x = self.SE_block(torch.cat([condition, noisy], dim=1))
         return super().forward(x, level)

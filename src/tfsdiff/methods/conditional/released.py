@@ -24,7 +24,12 @@ from tfsdiff.methods.checkpoints import Shapes
 from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
 from tfsdiff.params import Diffusion, UNet, validate
 
-LEARNING = {"process": "diffusion", "prediction": None, "noise_loss": "l1"}
+LEARNING = {
+    "process": "diffusion",
+    "prediction": None,
+    "noise_loss": "l1",
+    "enlargement": "pillow",  # by which the released conditions were made, in 8 bits
+}
 GROUPS = 32  # of the group normalisation
 NETWORK = "denoise_fn."
 OUTPUT = "res_block.block2.block.3.weight"  # the convolution that gives a residual unit its width
@@ -164,6 +169,7 @@ def _recognise_steps(buffers: dict[str, Tensor]) -> Diffusion:
         beta_start=BETA_START,
         beta_end=BETA_END,
         prediction="eps",
+        levels="time",
     )
     expected = schedule_buffers(schedule.make(settings))
     checkpoints.check_shapes(checkpoints.shapes(buffers), checkpoints.shapes(expected))

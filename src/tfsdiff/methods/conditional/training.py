@@ -12,22 +12,30 @@ from tfsdiff.common.sequences import evenly
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
 from tfsdiff.core.tensors import CHANNELS
-from tfsdiff.diffusion.denoiser import Denoiser, Parametrisation, q_sample
+from tfsdiff.diffusion.denoiser import Base, Denoiser, Parametrisation, first_guess, q_sample
 from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.methods.base import Examples
-from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, ImageLoss
-from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
+from tfsdiff.methods.conditional.blocks import ResidualBlock
+from tfsdiff.methods.conditional.method import (
+    DEVIATION,
+    ConditionalMethod,
+    ConditionalPairs,
+    ImageLoss,
+)
+from tfsdiff.methods.conditional.network import ConditionalUNet
 from tfsdiff.methods.fitting import run_training
+from tfsdiff.methods.least_squares.training import fitted
 from tfsdiff.metrics.error import psnr
 from tfsdiff.metrics.ssim import ssim
 from tfsdiff.metrics.windows import PEAK
-from tfsdiff.params import Sampling, Train
+from tfsdiff.params import DrawnLevels, Sampling, Train
 from tfsdiff.params import UNet as UNetParams
 from tfsdiff.training.evaluate import highest_psnr, mean_losses, sheet
 from tfsdiff.training.loader import check_crop, crop
 from tfsdiff.training.log import Log, Recipe
 from tfsdiff.training.loop import Objective, Terms
 
+SMALLEST_DEVIATION = 1e-3  # a guess as good as the truth leaves nothing to learn, nor to divide by
 NOISE_LOSSES = {"l2": F.mse_loss, "l1": F.l1_loss}
 
 
@@ -40,15 +48,18 @@ def fit(
     log: Log,
 ) -> None:
     """Train the network of `method` to draw the images that belong to the conditions."""
-    values = recipe.values()
-    network = initial_unet(
-        method.condition_channels, recipe.unet, *method.gate, generator(recipe.seed, "weights")
-    )
-    denoiser = method.denoiser(network, values, backend)
+    if method.settings.enlargement == "least_squares":
+        method.filters = fitted(train, method.scale)
+    network = initial_unet(method, recipe.unet, generator(recipe.seed, "weights"))
     seen, unseen = (method.pairs(x).for_network(network.multiple) for x in (train, validation))
     check_crop(recipe.train, network.multiple, tuple(seen.target.shape[-2:]))
+    # Rounded to four digits, so that the order of a sum over all pixels cannot change the weights.
+    deviation = float(f"{residual_deviation(seen, method.base):.4g}")
+    values = recipe.values() | {DEVIATION: deviation}
+    seen = seen.compact()
+    denoiser = method.denoiser(network, values, backend)
     objective, unseen_objective = (
-        DenoisingObjective.of(method, denoiser, pairs, recipe.train) for pairs in (seen, unseen)
+        DenoisingObjective.of(method, denoiser, pairs, recipe) for pairs in (seen, unseen)
     )
     trained = run_training(
         method,
@@ -56,7 +67,7 @@ def fit(
         objective,
         DenoisingEvaluator(unseen_objective, backend, recipe.seed),
         recipe.train,
-        [x for pairs in (seen, unseen) for x in (pairs.condition, pairs.target)],
+        [x for pairs in (seen, unseen) for x in (pairs.order, pairs.condition, pairs.target)],
         recipe,
         backend,
         log,
@@ -74,6 +85,7 @@ class DenoisingObjective(Objective):
         scale: of the enlargement, see `crop`.
         parametrisation: what the network puts out.
         schedule: noise levels of the diffusion.
+        drawn: how they are drawn.
         noise_loss: of the noise objective: l2 in the paper, l1 as released.
         image_loss: of the estimated image, beside it.
         settings: size of the crops, and how to augment.
@@ -83,13 +95,14 @@ class DenoisingObjective(Objective):
     scale: int
     parametrisation: Parametrisation
     schedule: Schedule
+    drawn: DrawnLevels
     noise_loss: str
     image_loss: ImageLoss | None
     settings: Train
 
     @classmethod
     def of(
-        cls, method: ConditionalMethod, denoiser: Denoiser, pairs: ConditionalPairs, settings: Train
+        cls, method: ConditionalMethod, denoiser: Denoiser, pairs: ConditionalPairs, recipe: Recipe
     ) -> "DenoisingObjective":
         """What `method` learns from `pairs`, which are in [-1, 1], by `denoiser`."""
         return cls(
@@ -97,15 +110,16 @@ class DenoisingObjective(Objective):
             method.scale,
             denoiser.parametrisation,
             denoiser.schedule,
+            recipe.diffusion.levels,
             method.settings.noise_loss,
             method.image_loss(),
-            settings,
+            recipe.train,
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the pairs."""
-        return self.pairs.names
+        """Names of the pairs, each as often as it comes in an epoch."""
+        return tuple(self.pairs.names[i] for i in self.pairs.order.tolist())
 
     def draw(self, indices: Tensor, generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
         """Random crops at random noise levels, one generator a pair.
@@ -113,13 +127,20 @@ class DenoisingObjective(Objective):
         Returns:
             condition (B, C, h, w), x_0 and eps (B, 3, h, w), and g (B,).
         """
-        both = torch.cat([self.pairs.condition[indices], self.pairs.target[indices]], 1)
+        both = (
+            torch.cat([self.pairs.condition[i], self.pairs.target[i]])
+            for i in self.pairs.order[indices]
+        )
         crops = [
             crop(images, self.settings, self.scale, noise)  # the same of condition and target
             for images, noise in zip(both, generators, strict=True)
         ]
-        condition, x_0 = torch.stack(crops).split([both.shape[1] - CHANNELS, CHANNELS], dim=1)
-        g = torch.cat([self.schedule.draw_levels(1, noise) for noise in generators])
+        images = torch.stack(crops).float()
+        condition, x_0 = images.split([images.shape[1] - CHANNELS, CHANNELS], dim=1)
+        deviation = self.parametrisation.deviation
+        g = torch.cat(
+            [self.schedule.draw_levels(1, noise, self.drawn, deviation) for noise in generators]
+        )
         eps = torch.stack([torch.randn(x_0.shape[1:], generator=noise) for noise in generators])
         return condition, x_0, eps, g
 
@@ -175,7 +196,11 @@ class DenoisingEvaluator:
         settings, pairs = self.objective.settings, self.objective.pairs
         shown = evenly(range(len(pairs)), settings.validation_images)
         how = Sampling(
-            sampler="ddim", evaluations=settings.validation_evaluations, spacing="time", batch=1
+            sampler="ddim",
+            evaluations=settings.validation_evaluations,
+            spacing="time",
+            temperature=1.0,
+            batch=1,
         )
         drawn = [
             denoiser.draw(condition[None], [generator(self.seed, "draw", i)], how).cpu()
@@ -186,24 +211,39 @@ class DenoisingEvaluator:
         return tuple(((x + 1) / 2).clamp(0, 1) for x in images)
 
 
-def initial_unet(
-    condition_channels: int,
-    settings: UNetParams,
-    gate: Gate,
-    ratio: int,
-    generator: torch.Generator,
-) -> ConditionalUNet:
-    """Make a network on the CPU, in evaluation mode, with weights drawn from `generator` alone.
+def residual_deviation(pairs: ConditionalPairs, base: Base) -> float:
+    """Root mean square of target minus first guess, over all pairs, channels and pixels."""
+    squares = [
+        (target - first_guess(condition[None], base)[0]).double().square().mean()
+        for condition, target in zip(pairs.condition, pairs.target, strict=True)
+    ]
+    return max(torch.stack(squares).mean().sqrt().item(), SMALLEST_DEVIATION)
 
-    With Kaiming initialisation the last convolution starts at zero: the first prediction is then
-    zero, where it would otherwise be noise of the size of the image and more.
+
+def initial_unet(
+    method: ConditionalMethod, settings: UNetParams, generator: torch.Generator
+) -> ConditionalUNet:
+    """Make the network of `method` on the CPU, in evaluation mode.
+
+    All weights are drawn from `generator`. With Kaiming initialisation the last convolution starts
+    at zero: the first prediction is then zero, where it would otherwise be noise of the size of the
+    image and more. With `kaiming_zero` the last convolution of each residual unit does so too.
     """
     # Built without memory first: torch's own initialisation would draw from its global generator.
     with torch.device("meta"):
-        network = ConditionalUNet(condition_channels, settings, gate, ratio).eval()
-    initialise(network.to_empty(device="cpu"), settings.initialisation, generator)
-    if settings.initialisation == "kaiming":
+        network = method.new_network({"unet": settings.model_dump()}).eval()
+    rule = settings.initialisation
+    initialise(
+        network.to_empty(device="cpu"),
+        "orthogonal" if rule == "orthogonal" else "kaiming",
+        generator,
+    )
+    if rule != "orthogonal":
         nn.init.zeros_(network.final_conv.block[-1].weight)
+    if rule == "kaiming_zero":
+        for module in network.modules():
+            if isinstance(module, ResidualBlock):
+                nn.init.zeros_(module.block2.block[-1].weight)
     return network
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tfsdiff.core.tensors import CHANNELS
-from tfsdiff.data.resample import enlarge
+from tfsdiff.core.tensors import CHANNELS, SOURCES
 from tfsdiff.methods.base import Enlarger, Examples
 from tfsdiff.methods.conditional import released
 from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, Settings
@@ -28,13 +27,14 @@ class SR3(ConditionalMethod, Enlarger):
         """Enlarged and true sources of all groups as separate images: (3 N, 3, H, W) each."""
         low, high = (batch.sources.flatten(0, 1) for batch in (examples.low, examples.high))
         names = (f"{group} source {i}" for group in examples.low.groups for i in range(1, 4))
-        return ConditionalPairs(tuple(names), enlarge(low, self.scale), high)
+        repeats = tuple(count for count in examples.repeats for _ in range(SOURCES))
+        return ConditionalPairs(tuple(names), self.enlarged(low), high, repeats)
 
     def enlarge(self, images: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Enlarge (B, 3, h, w) in [0, 1] to (B, 3, h * scale, w * scale) in [0, 1].
 
         A grey image (three equal channels) stays grey: its enlargement's channels are averaged.
         """
-        drawn = self.draw(enlarge(images, self.scale), generators)
+        drawn = self.draw(self.enlarged(images), generators)
         grey = (images == images[:, :1]).flatten(1).all(1).view(-1, 1, 1, 1)
         return torch.where(grey, drawn.mean(1, keepdim=True), drawn)
