@@ -85,6 +85,18 @@ def _plain(*lists: list[str]) -> list[str]:
     return [name for name in _joined(*lists) if name not in learned]
 
 
+def _without(names: list[str], *others: list[str]) -> list[str]:
+    return [name for name in names if name not in _joined(*others)]
+
+
+def _with(key: str, names: list[str], methods: dict[str, Any]) -> list[str]:
+    return [name for name in names if key in methods.get(name, {})]
+
+
+def _of(key: str, names: list[str], methods: dict[str, Any]) -> list[str]:
+    return _joined([methods[name][key] for name in names])
+
+
 def _imported(settings: dict[str, Any]) -> list[str]:
     from tfsdiff.methods import WEIGHTS
 
@@ -102,6 +114,9 @@ _RESOLVERS: dict[str, Callable[..., Any]] = {
     "joined": _joined,
     "learned": _learned,
     "plain": _plain,
+    "without": _without,
+    "with": _with,
+    "of": _of,
     "imported": _imported,
     "named": _named,
 }

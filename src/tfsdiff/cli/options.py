@@ -147,7 +147,13 @@ def _sampling(method: Method, folder: Path, evaluations: int | None) -> Sampling
     if evaluations is not None and evaluations > levels:
         raise InputError(f"--evaluations: {folder} has {levels} noise levels, not {evaluations}")
     sampler = "ancestral" if evaluations is None else "ddim"
-    return Sampling(sampler=sampler, evaluations=evaluations or levels, spacing="time", temperature=1.0, batch=1)
+    return Sampling(
+        sampler=sampler,
+        evaluations=evaluations or levels,
+        spacing="time",
+        temperature=1.0,
+        batch=1,
+    )
 
 
 def _changes(changes: Sequence[str]) -> dict[str, Any]:

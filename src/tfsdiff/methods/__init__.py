@@ -47,6 +47,10 @@ METHODS = {
     "tfsdiff": Entry(
         "tfsdiff.methods.tfsdiff.method:TFSDiff", "tfsdiff.methods.conditional.training"
     ),
+    "tfsdiff_guided": Entry(
+        "tfsdiff.methods.tfsdiff_guided.method:GuidedTFSDiff",
+        "tfsdiff.methods.conditional.training",
+    ),
     "tgfuse": Entry("tfsdiff.methods.tgfuse.method:TGFuse", "tfsdiff.methods.tgfuse.training"),
 }
 METHOD, WEIGHTS = "method", "weights"  # keys of a method's settings that are not its own

@@ -11,9 +11,11 @@ METHODS = {
     "copy": "one source",
     "ctsr": "CTSR",
     "ddfm": "DDFM",
+    "least_squares": "least squares",
     "mean": "mean of sources",
     "sr3": "SR3",
     "tfsdiff": "TFS-Diff",
+    "tfsdiff_guided": "TFS-Diff, guided",
     "tgfuse": "TGFuse",
 }
 

@@ -23,6 +23,7 @@ class Params(Section):
     ablated: dict[str, Named]
     ablation_scales: tuple[int, ...]
     ablations: tuple[str, ...]
+    guided: tuple[str, ...]
     imported: tuple[str, ...]
     learned_fusers: tuple[str, ...]
     networks: tuple[str, ...]
@@ -38,7 +39,7 @@ def curves(params: Params, *, live: Path, out: Path, fusers: Path) -> None:
         for panel in PANELS:
             lines[panel, scale] = {
                 method_label(name, labels): read_curve(live / f"{name}-x{scale}", panel)
-                for name in (*params.networks, *ablations)
+                for name in (*params.networks, *params.guided, *ablations)
             }
     draw_training_curves(params.scales, lines, out)
     losses = {

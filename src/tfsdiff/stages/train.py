@@ -1,9 +1,9 @@
 """Fit one network at one scale; a killed training goes on from its last checkpoint.
 
-Reads: the split, low- and high-resolution sources, the ground truth. Writes: weights.safetensors
-with the resolved parameters beside it, and DVCLive's curves and validation samples. Checkpoints and
-images per second lie outside every tracked output: DVC and Snakemake delete those before a stage
-runs again, and the speed differs from run to run.
+Reads: the split, low- and high-resolution sources, the ground truth, computed groups. Writes:
+weights.safetensors with the resolved parameters beside it, and DVCLive's curves and validation
+samples. Checkpoints and images per second lie outside every tracked output: DVC and Snakemake
+delete those before a stage runs again, and the speed differs from run to run.
 
 With `train.processes` above 1 the stage runs itself under torchrun, one process a GPU.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tfsdiff import methods
-from tfsdiff.data.dataset import load_batch, select
 from tfsdiff.data.split import Part
 from tfsdiff.methods.base import Examples
-from tfsdiff.params import Compute, Diffusion, Section, Train, UNet, Variant
+from tfsdiff.params import Compute, Diffusion, Section, Synthetic, Train, UNet, Variant
 from tfsdiff.stages.support import cli, torchrun
+from tfsdiff.stages.support.examples import ExampleFolders
 from tfsdiff.stages.support.settings import settings_of
 from tfsdiff.stages.support.training import TrainingOutputs, fit_and_save
 from tfsdiff.training.log import Recipe
@@ -29,6 +29,7 @@ class Params(Section):
     diffusion: Diffusion
     methods: dict[str, dict[str, Any]]
     seed: int
+    synthetic: Synthetic
     train: Train
     unet: UNet
     variants: dict[str, Variant]
@@ -43,16 +44,18 @@ def train(
     low: Path,
     high: Path,
     truth: Path,
+    computed: Path,
+    computed_truth: Path,
     checkpoints: Path,
     speeds: Path,
     live: Path,
     out: Path,
 ) -> None:
     """Fit `network`, a method or a variant, on the training subset and write it to `out`."""
+    folders = ExampleFolders(split, low, high, computed, truth, computed_truth)
 
     def examples(part: Part) -> Examples:
-        groups = select(high, split, part)
-        return Examples(load_batch(high, groups, truth), load_batch(low, groups))
+        return folders.load(part, scale, params.synthetic.real_share)
 
     torchrun.relaunch(params.train.processes)
     recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)

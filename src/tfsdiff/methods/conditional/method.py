@@ -90,13 +90,15 @@ class ConditionalMethod(LearnedMethod):
     Attributes:
         family: the released checkpoints that it can import.
         condition_channels: of the network's input, beside the noisy image.
+        ungated_channels: at the end of the condition, which no gate weighs.
         filters: of the enlargement `least_squares`, once fitted.
     """
 
     importable = True
     sampled = True
     family: ClassVar[released.Family]
-    condition_channels: int
+    condition_channels: ClassVar[int]
+    ungated_channels: ClassVar[int] = 0
 
     settings: Settings
     filters: Filters | None = None
@@ -110,11 +112,6 @@ class ConditionalMethod(LearnedMethod):
     def gate(self) -> tuple[Gate, int]:
         """What the gate acts on, and how far it squeezes."""
         return "none", 1
-
-    @property
-    def ungated_channels(self) -> int:
-        """Channels at the end of the condition that no gate weighs."""
-        return 0
 
     @property
     def base(self) -> Base:

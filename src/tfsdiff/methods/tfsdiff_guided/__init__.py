@@ -1,0 +1,1 @@
+"""Guided TFS-Diff: the same diffusion, started from what another method makes of the sources."""
