@@ -19,7 +19,9 @@ def made(name: str, place: Backend = CPU, **changes: str) -> Denoiser:
 
 
 def how(evaluations: int = 2, batch: int = 1, sampler: str = "ddim") -> Sampling:
-    return Sampling(sampler=sampler, evaluations=evaluations, spacing="time", temperature=1.0, batch=batch)
+    return Sampling(
+        sampler=sampler, evaluations=evaluations, spacing="time", temperature=1.0, batch=batch
+    )
 
 
 def test_regression_sees_no_noise_and_draws_in_one_evaluation(images: torch.Tensor) -> None:

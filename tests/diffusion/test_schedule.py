@@ -15,7 +15,12 @@ def test_linear_schedules_of_the_papers() -> None:
 @pytest.mark.parametrize("steps", [1, 2, 50])
 def test_schedule_falls_from_one(kind: str, steps: int) -> None:
     settings = Diffusion(
-        noise_levels=steps, schedule=kind, beta_start=1e-3, beta_end=0.2, prediction="eps"
+        noise_levels=steps,
+        schedule=kind,
+        beta_start=1e-3,
+        beta_end=0.2,
+        prediction="eps",
+        levels="time",
     )
     alpha_bar = schedule.make(settings).alpha_bar
     assert alpha_bar.dtype == torch.float64

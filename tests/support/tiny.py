@@ -23,7 +23,12 @@ UNET = UNet(
     initialisation="kaiming",
 )
 DIFFUSION = Diffusion(
-    noise_levels=20, schedule="linear", beta_start=1e-3, beta_end=0.3, prediction="eps"
+    noise_levels=20,
+    schedule="linear",
+    beta_start=1e-3,
+    beta_end=0.3,
+    prediction="eps",
+    levels="time",
 )
 TRAIN = Train(
     steps=6,
@@ -32,6 +37,7 @@ TRAIN = Train(
     accumulate=1,
     optimiser="adam",
     learning_rate=1e-3,
+    muon_rate=0.02,
     warmup_steps=2,
     decay="cosine",
     gradient_clip=1.0,
@@ -44,7 +50,12 @@ TRAIN = Train(
     validation_evaluations=2,
     keep="last",
 )
-SR3 = {"process": "diffusion", "prediction": None, "noise_loss": "l2"}
+SR3 = {
+    "process": "diffusion",
+    "prediction": None,
+    "noise_loss": "l2",
+    "enlargement": "bicubic",
+}
 TFSDIFF: dict[str, Any] = SR3 | {
     "base": "maximum",
     "tmfa": "sources",

@@ -3,7 +3,7 @@ import torch
 
 from tfsdiff.params import Train
 from tfsdiff.training import optim
-from tfsdiff.training.optim import Average
+from tfsdiff.training.optim import Average, Optimiser
 
 
 def test_learning_rate_warms_up_and_decays(train: Train) -> None:
@@ -17,16 +17,17 @@ def test_learning_rate_warms_up_and_decays(train: Train) -> None:
     assert optim.learning_rate(99, constant) == 1
 
 
-@pytest.mark.parametrize("kind", ["adam", "adamw"])
+@pytest.mark.parametrize("kind", ["adam", "adamw", "muon"])
 def test_optimiser_state_round_trip(kind: str, train: Train) -> None:
     """Also with weights that do not lie in memory in the order of their indices."""
 
-    def made() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
-        network = torch.nn.Conv2d(5, 4, 3).to(memory_format=torch.channels_last)
+    def made() -> tuple[torch.nn.Module, Optimiser]:
+        layers = [torch.nn.Conv2d(5, 4, 3), torch.nn.Conv2d(4, 6, 3), torch.nn.Conv2d(6, 2, 1)]
+        network = torch.nn.Sequential(*layers).to(memory_format=torch.channels_last)
         settings = train.model_copy(update={"optimiser": kind})
-        return network, optim.make([list(network.parameters())], settings)
+        return network, Optimiser([list(network.parameters())], settings)
 
-    def update(network: torch.nn.Module, by: torch.optim.Optimizer, x: torch.Tensor) -> None:
+    def update(network: torch.nn.Module, by: Optimiser, x: torch.Tensor) -> None:
         by.zero_grad()
         network(x).square().sum().backward()
         by.step()
@@ -36,13 +37,37 @@ def test_optimiser_state_round_trip(kind: str, train: Train) -> None:
     update(first, by_first, xs[0])
     second, by_second = made()
     second.load_state_dict(first.state_dict())
-    tensors = {k: v.clone().contiguous() for k, v in optim.state_tensors(by_first).items()}
-    optim.restore_tensors(by_second, tensors)
+    tensors = {k: v.clone().contiguous() for k, v in by_first.state_tensors().items()}
+    by_second.restore_tensors(tensors)
     for x in xs[1:]:
         update(first, by_first, x)
         update(second, by_second, x)
-    assert torch.equal(first.weight, second.weight)
-    assert torch.equal(first.bias, second.bias)
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_muon_moves_hidden_convolutions_orthogonally(
+    layout: torch.memory_format, train: Train
+) -> None:
+    """By its rate in every direction, about; the rest by Adam, at the rate of each."""
+    layers = [torch.nn.Conv2d(3, 8, 3), torch.nn.Conv2d(8, 8, 3), torch.nn.Conv2d(8, 3, 3)]
+    network = torch.nn.Sequential(*layers).to(memory_format=layout)
+    settings = train.model_copy(update={"optimiser": "muon", "muon_rate": 0.5})
+    optimiser = Optimiser([list(network.parameters())], settings)
+    optimiser.set_learning_rates([settings.learning_rate / 2])
+    before = [p.detach().clone() for p in network.parameters()]
+    optimiser.zero_grad()
+    network(torch.randn(2, 3, 12, 12)).square().mean().backward()
+    optimiser.step()
+    moved = {
+        name: p.detach() - old
+        for (name, p), old in zip(network.named_parameters(), before, strict=True)
+    }
+    singular = torch.linalg.svdvals(moved["1.weight"].flatten(1))
+    assert (singular > 0.25 * 0.6).all()
+    assert (singular < 0.25 * 1.4).all()
+    assert moved["0.weight"].abs().max() <= settings.learning_rate / 2 * 1.01
 
 
 def test_average_forgets_the_first_weights_and_settles_at_its_decay() -> None:

@@ -1,4 +1,4 @@
-"""The optimiser, the learning rate as a function of the step, and the average of the weights (EMA)."""
+"""The optimiser, the learning rate as a function of the step, the average of the weights (EMA)."""
 
 import copy
 import math

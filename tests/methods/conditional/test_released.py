@@ -80,7 +80,12 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
     assert found.settings == layout.family(method).settings
     assert found.settings is not layout.family(method).settings
     diffusion = Diffusion(
-        noise_levels=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
+        noise_levels=6,
+        schedule="linear",
+        beta_start=1e-6,
+        beta_end=1e-2,
+        prediction="eps",
+        levels="time",
     )
     sections = {"unet": layout.SMALL, "diffusion": diffusion}
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
@@ -88,7 +93,9 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
     condition = torch.rand(1, layout.CHANNELS[method], 8, 8)
     images = []
     for tensors in (found.tensors, layout.network(method).state_dict()):
-        sampling = Sampling(sampler="ancestral", evaluations=6, spacing="time", temperature=1.0, batch=1)
+        sampling = Sampling(
+            sampler="ancestral", evaluations=6, spacing="time", temperature=1.0, batch=1
+        )
         made = methods.build(method, found.settings, 2, sampling)
         made.restore(tensors, values, CPU)
         images.append(made.draw(condition, [torch.Generator().manual_seed(7)]))
@@ -98,12 +105,17 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
 @pytest.mark.parametrize("method", layout.METHODS)
 def test_settings_make_the_released_network(method: str) -> None:
     diffusion = Diffusion(
-        noise_levels=6, schedule="linear", beta_start=1e-6, beta_end=1e-2, prediction="eps"
+        noise_levels=6,
+        schedule="linear",
+        beta_start=1e-6,
+        beta_end=1e-2,
+        prediction="eps",
+        levels="time",
     )
     made = methods.build(method, layout.family(method).settings, 2)
     assert made.condition_channels == layout.CHANNELS[method]
     assert made.gate[0] == layout.GATE[method]
-    assert made.parametrisation(diffusion).kind == "eps"
+    assert made.parametrisation({"diffusion": diffusion.model_dump()}).kind == "eps"
     assert made.settings.noise_loss == "l1"
 
 
@@ -158,7 +170,12 @@ def test_the_chain_is_the_released_one_step_by_step(
 
     monkeypatch.setattr(ConditionalUNet, "forward", spy)
     diffusion = Diffusion(
-        noise_levels=steps, schedule="linear", beta_start=first, beta_end=last, prediction="eps"
+        noise_levels=steps,
+        schedule="linear",
+        beta_start=first,
+        beta_end=last,
+        prediction="eps",
+        levels="time",
     )
     made = methods.build(method, layout.family(method).settings, 2)
     sections = {"unet": layout.SMALL, "diffusion": diffusion}

@@ -32,11 +32,15 @@ def test_settings_make_network_and_losses() -> None:
     method = build("tfsdiff", PAPER, 2)
     assert (method.condition_channels, method.gate) == (9, ("sources", 3))
     assert method.image_loss() == PSF(2.0, 1.0, "signal")
-    assert method.parametrisation(tiny.DIFFUSION) == Parametrisation("eps", "maximum")
+    assert method.parametrisation({"diffusion": tiny.DIFFUSION.model_dump()}) == Parametrisation(
+        "eps", "maximum"
+    )
     changes = {"method": "tfsdiff", "psf_weight": 0.0, "prediction": "v", "base": "mean"}
     variant = build("tfsdiff_some", PAPER | changes, 2)
     assert variant.image_loss() is None
-    assert variant.parametrisation(tiny.DIFFUSION) == Parametrisation("v", "mean")
+    assert variant.parametrisation({"diffusion": tiny.DIFFUSION.model_dump()}) == Parametrisation(
+        "v", "mean"
+    )
     assert build("tfsdiff", PAPER | {"psf": "released"}, 2).image_loss() == ReleasedPSF(1.0)
 
 
@@ -49,7 +53,9 @@ def test_settings_make_network_and_losses() -> None:
 )
 def test_choices_that_do_not_go_together_are_refused(change: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        build("tfsdiff", PAPER | change, 2).parametrisation(tiny.DIFFUSION)
+        build("tfsdiff", PAPER | change, 2).parametrisation(
+            {"diffusion": tiny.DIFFUSION.model_dump()}
+        )
 
 
 @pytest.mark.parametrize("change", [{"tmfa": "some"}, {"tmfa_ratio": 0}, {"psf_weight": -1.0}])

@@ -22,7 +22,7 @@ from tfsdiff.methods.conditional.method import (
     ConditionalPairs,
     ImageLoss,
 )
-from tfsdiff.methods.conditional.network import ConditionalUNet
+from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
 from tfsdiff.methods.fitting import run_training
 from tfsdiff.methods.least_squares.training import fitted
 from tfsdiff.metrics.error import psnr
@@ -50,7 +50,13 @@ def fit(
     """Train the network of `method` to draw the images that belong to the conditions."""
     if method.settings.enlargement == "least_squares":
         method.filters = fitted(train, method.scale)
-    network = initial_unet(method, recipe.unet, generator(recipe.seed, "weights"))
+    network = initial_unet(
+        method.condition_channels,
+        recipe.unet,
+        *method.gate,
+        generator(recipe.seed, "weights"),
+        method.ungated_channels,
+    )
     seen, unseen = (method.pairs(x).for_network(network.multiple) for x in (train, validation))
     check_crop(recipe.train, network.multiple, tuple(seen.target.shape[-2:]))
     # Rounded to four digits, so that the order of a sum over all pixels cannot change the weights.
@@ -221,9 +227,14 @@ def residual_deviation(pairs: ConditionalPairs, base: Base) -> float:
 
 
 def initial_unet(
-    method: ConditionalMethod, settings: UNetParams, generator: torch.Generator
+    condition_channels: int,
+    settings: UNetParams,
+    gate: Gate,
+    ratio: int,
+    generator: torch.Generator,
+    ungated: int = 0,
 ) -> ConditionalUNet:
-    """Make the network of `method` on the CPU, in evaluation mode.
+    """Make a network on the CPU, in evaluation mode.
 
     All weights are drawn from `generator`. With Kaiming initialisation the last convolution starts
     at zero: the first prediction is then zero, where it would otherwise be noise of the size of the
@@ -231,7 +242,7 @@ def initial_unet(
     """
     # Built without memory first: torch's own initialisation would draw from its global generator.
     with torch.device("meta"):
-        network = method.new_network({"unet": settings.model_dump()}).eval()
+        network = ConditionalUNet(condition_channels, settings, gate, ratio, ungated).eval()
     rule = settings.initialisation
     initialise(
         network.to_empty(device="cpu"),

@@ -1,4 +1,4 @@
-"""Guided TFS-Diff: the condition holds the sources as another method enlarges them, and a first guess.
+"""Guided TFS-Diff: another method enlarges the sources, and makes a first guess of the image.
 
 Against TFS-Diff: its guide enlarges each source and fuses them by BitonicX, see `guide`; the
 network sees both, and its prediction is added to that fusion. It can only be trained where the
