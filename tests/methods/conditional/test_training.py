@@ -17,7 +17,7 @@ from tfsdiff.training.log import Recipe
 
 PSF = {"psf_weight": 1.0, "psf_mse": 1.0, "psf_ssim": 0.2, "tmfa_ratio": 4}
 SETTINGS = {"sr3": tiny.SR3, "tfsdiff": tiny.TFSDIFF | PSF}
-PREDICTIONS = [("diffusion", kind) for kind in ("eps", "v", "x0", "residual")]
+PREDICTIONS = [("diffusion", kind) for kind in ("eps", "v", "x0", "residual", "preconditioned")]
 PREDICTIONS += [("regression", "x0")]
 USUAL = [("tfsdiff", "diffusion", "residual")]
 
@@ -30,7 +30,7 @@ def pairs_of(method: ConditionalMethod, images: Tensor) -> ConditionalPairs:
 
 def objective_of(method: ConditionalMethod, images: Tensor, train: Train) -> DenoisingObjective:
     pairs = pairs_of(method, images).for_network(2)
-    return DenoisingObjective.of(method, tiny.denoiser(method), pairs, train)
+    return DenoisingObjective.of(method, tiny.denoiser(method), pairs, train, "time")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def drawn(
 ) -> tuple[Tensor, Tensor]:
     """Crops of condition and target."""
     method = tiny.with_weights("sr3", tiny.SR3, tiny.UNET, tiny.DIFFUSION)
-    objective = DenoisingObjective.of(method, tiny.denoiser(method), pairs, train)
+    objective = DenoisingObjective.of(method, tiny.denoiser(method), pairs, train, "time")
     return objective.draw(torch.tensor(indices), [rng] * len(indices))[:2]
 
 

@@ -65,7 +65,8 @@ def fit(
     seen = seen.compact()
     denoiser = method.denoiser(network, values, backend)
     objective, unseen_objective = (
-        DenoisingObjective.of(method, denoiser, pairs, recipe) for pairs in (seen, unseen)
+        DenoisingObjective.of(method, denoiser, pairs, recipe.train, recipe.diffusion.levels)
+        for pairs in (seen, unseen)
     )
     trained = run_training(
         method,
@@ -108,7 +109,12 @@ class DenoisingObjective(Objective):
 
     @classmethod
     def of(
-        cls, method: ConditionalMethod, denoiser: Denoiser, pairs: ConditionalPairs, recipe: Recipe
+        cls,
+        method: ConditionalMethod,
+        denoiser: Denoiser,
+        pairs: ConditionalPairs,
+        settings: Train,
+        drawn: DrawnLevels,
     ) -> "DenoisingObjective":
         """What `method` learns from `pairs`, which are in [-1, 1], by `denoiser`."""
         return cls(
@@ -116,10 +122,10 @@ class DenoisingObjective(Objective):
             method.scale,
             denoiser.parametrisation,
             denoiser.schedule,
-            recipe.diffusion.levels,
+            drawn,
             method.settings.noise_loss,
             method.image_loss(),
-            recipe.train,
+            settings,
         )
 
     @property
