@@ -7,7 +7,7 @@ that learns nothing has an empty state. Methods know nothing of paths, metrics a
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -33,6 +33,7 @@ class Examples:
         pairs: pairs of images beside the groups, of the size of `high`; may be none at all.
         guided: the groups with their sources enlarged by the guide of the method, and its first
             guess as `truth`; None for a method without a guide.
+        computed: further groups, made from others, some at a time; can be gone through repeatedly.
         repeats: how often each group comes in an epoch; empty: once.
     """
 
@@ -40,6 +41,7 @@ class Examples:
     low: Batch | None = None
     pairs: Pairs | None = None
     guided: Batch | None = None
+    computed: Iterable["Examples"] = ()
     repeats: tuple[int, ...] = ()
 
 

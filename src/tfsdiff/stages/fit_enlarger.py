@@ -33,11 +33,13 @@ def fit_enlarger(
     low: Path,
     high: Path,
     computed: Path,
+    computed_truth: Path,
     out: Path,
 ) -> None:
     """Fit `enlarger` on the training subset and write it to the folder `out`."""
     method = methods.build(enlarger, params.methods[enlarger], scale)
-    examples = ExampleFolders(split, low, high, computed).load("train", scale)
+    folders = ExampleFolders(split, low, high, None, computed, computed_truth)
+    examples = folders.load("train", scale, real_share=0.0)
     nothing = Examples(examples.high)
     training = methods.training_module(method)
     recipe = Recipe(params.seed, out)

@@ -52,7 +52,7 @@ def train(
     out: Path,
 ) -> None:
     """Fit `network`, a method or a variant, on the training subset and write it to `out`."""
-    folders = ExampleFolders(split, low, high, computed, truth, computed_truth)
+    folders = ExampleFolders(split, low, high, truth, computed, computed_truth)
 
     def examples(part: Part) -> Examples:
         return folders.load(part, scale, params.synthetic.real_share)

@@ -4,19 +4,16 @@ Reads and writes what the stage `train` does; reads also the guide, which become
 network's folder, and what the stage `guide` wrote.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tfsdiff import methods
 from tfsdiff.core import backend
-from tfsdiff.data.dataset import load_batch
-from tfsdiff.data.slices import read_manifest
 from tfsdiff.data.split import Part
 from tfsdiff.methods.base import Examples
 from tfsdiff.params import Compute, Diffusion, Section, Synthetic, Train, UNet
 from tfsdiff.stages.support import cli, torchrun
-from tfsdiff.stages.support.examples import GROUPS, GUESS, ExampleFolders
+from tfsdiff.stages.support.examples import ExampleFolders
 from tfsdiff.stages.support.training import TrainingOutputs, fit_and_save
 from tfsdiff.training.log import Recipe
 
@@ -52,13 +49,10 @@ def train_guided(
     out: Path,
 ) -> None:
     """Fit `network`, guided by the enlarger in the folder `guide`, and write it to `out`."""
-    folders = ExampleFolders(split, low, high, computed, truth, computed_truth)
+    folders = ExampleFolders(split, low, high, truth, computed, computed_truth, guided)
 
     def examples(part: Part) -> Examples:
-        found = folders.load(part, scale, params.synthetic.real_share)
-        by_name = {group.group: group for group in read_manifest(guided / GROUPS)}
-        groups = [by_name[name] for name in found.high.groups]
-        return replace(found, guided=load_batch(guided / GROUPS, groups, guided / GUESS))
+        return folders.load(part, scale, params.synthetic.real_share)
 
     torchrun.relaunch(params.train.processes)
     recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)

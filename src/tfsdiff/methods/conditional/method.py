@@ -1,6 +1,6 @@
 """A method that draws its images by a conditional diffusion: what SR3 and TFS-Diff share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -82,6 +82,17 @@ class ConditionalPairs:
     def compact(self) -> "ConditionalPairs":
         """The same in half precision, 1/16 of an 8-bit level, for thousands of groups."""
         return replace(self, condition=self.condition.half(), target=self.target.half())
+
+
+def joined(parts: Iterable[ConditionalPairs]) -> ConditionalPairs:
+    """Several sets of pairs as one; those of a set without repeats come once."""
+    parts = list(parts)
+    return ConditionalPairs(
+        tuple(name for part in parts for name in part.names),
+        torch.cat([part.condition for part in parts]),
+        torch.cat([part.target for part in parts]),
+        tuple(count for part in parts for count in part.repeats or (1,) * len(part)),
+    )
 
 
 class ConditionalMethod(LearnedMethod):

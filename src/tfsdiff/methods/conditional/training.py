@@ -21,6 +21,7 @@ from tfsdiff.methods.conditional.method import (
     ConditionalMethod,
     ConditionalPairs,
     ImageLoss,
+    joined,
 )
 from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
 from tfsdiff.methods.fitting import run_training
@@ -57,12 +58,15 @@ def fit(
         generator(recipe.seed, "weights"),
         method.ungated_channels,
     )
-    seen, unseen = (method.pairs(x).for_network(network.multiple) for x in (train, validation))
+    unseen = method.pairs(validation).for_network(network.multiple)
+    seen = joined(
+        method.pairs(some).for_network(network.multiple).compact()
+        for some in (train, *train.computed)
+    )
     check_crop(recipe.train, network.multiple, tuple(seen.target.shape[-2:]))
     # Rounded to four digits, so that the order of a sum over all pixels cannot change the weights.
     deviation = float(f"{residual_deviation(seen, method.base):.4g}")
     values = recipe.values() | {DEVIATION: deviation}
-    seen = seen.compact()
     denoiser = method.denoiser(network, values, backend)
     objective, unseen_objective = (
         DenoisingObjective.of(method, denoiser, pairs, recipe.train, recipe.diffusion.levels)

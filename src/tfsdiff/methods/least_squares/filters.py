@@ -44,17 +44,17 @@ class Filters:
     weights: Tensor
 
     @classmethod
-    def fit(cls, low: Iterable[Tensor], high: Iterable[Tensor], scale: int) -> Self:
-        """Fit the filters to pairs of images.
+    def fit(cls, images: Iterable[tuple[Tensor, Tensor]], scale: int) -> Self:
+        """Fit the filters.
 
         Args:
-            low: images (N, h, w) in [0, 1], a few at a time.
-            high: the same at high resolution, (N, h * scale, w * scale).
+            images: some at a time, (N, h, w) at low and (N, h * scale, w * scale) at high
+                resolution, in [0, 1].
             scale: factor of enlargement.
         """
         gram = torch.zeros(CLASSES, TAPS, TAPS, dtype=torch.float64)
         moment = torch.zeros(CLASSES, TAPS, scale**2, dtype=torch.float64)
-        for small, large in zip(low, high, strict=True):
+        for small, large in images:
             missed = F.pixel_unshuffle((large - enlarge(small, scale))[:, None], scale)
             wanted = missed.permute(0, 2, 3, 1).reshape(-1, scale**2)
             around = _neighbourhoods(small).reshape(-1, TAPS)

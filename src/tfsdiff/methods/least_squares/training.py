@@ -1,5 +1,7 @@
 """The fit of the filters of `least_squares`."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -27,8 +29,13 @@ def fit(
 
 def fitted(examples: Examples, scale: int) -> Filters:
     """Filters that enlarge the low-resolution sources of `examples` to those at high resolution."""
-    low, high = (_planes(batch.sources) for batch in (examples.low, examples.high))
-    return Filters.fit(low.split(AT_ONCE), high.split(AT_ONCE), scale)
+
+    def images() -> Iterator[tuple[Tensor, Tensor]]:
+        for some in (examples, *examples.computed):
+            planes = (_planes(batch.sources).split(AT_ONCE) for batch in (some.low, some.high))
+            yield from zip(*planes, strict=True)
+
+    return Filters.fit(images(), scale)
 
 
 def _planes(sources: Tensor) -> Tensor:

@@ -1,18 +1,20 @@
 """Training examples: the groups of a part of the split, and computed groups beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from tfsdiff.core.tensors import Batch, levels
-from tfsdiff.data.dataset import load_batch, load_computed, select
+from tfsdiff.data.dataset import Computed, load_batch, load_computed, select
 from tfsdiff.data.resample import reduce
+from tfsdiff.data.slices import read_manifest
 from tfsdiff.data.split import Part
 from tfsdiff.methods.base import Examples
 
 GROUPS, GUESS = "groups", "guess"  # parts of a folder that the stage `guide` writes
+AT_ONCE = 16  # computed groups that are images of floating-point numbers at a time
 
 
 @dataclass(frozen=True)
@@ -23,58 +25,72 @@ class ExampleFolders:
         split: the split.
         low, high: image folders of the groups.
         computed: image folder of the computed groups, at high resolution; may have none.
-        truth, computed_truth: folders of the fused truth of both; None where none is learned.
+        truth, computed_truth: folders of the fused truth of both; `truth` is None where no truth
+            is wanted.
+        guided: what the stage `guide` made of all these groups; None for a network without guide.
     """
 
     split: Path
     low: Path
     high: Path
+    truth: Path | None
     computed: Path
-    truth: Path | None = None
-    computed_truth: Path | None = None
+    computed_truth: Path
+    guided: Path | None = None
 
-    def load(self, part: Part, scale: int, real_share: float | None = None) -> Examples:
-        """Groups of a part; the computed ones join those of the training.
+    def load(self, part: Part, scale: int, real_share: float) -> Examples:
+        """Groups of a part; the training part has the computed ones too.
 
         Args:
             part: of the split.
             scale: between `high` and `low`.
-            real_share: of the groups of the split in an epoch, where there are computed ones; None:
-                each group comes once.
+            real_share: of the groups of the split in an epoch, where there are computed ones.
         """
         groups = select(self.high, self.split, part)
-        real = Examples(load_batch(self.high, groups, self.truth), load_batch(self.low, groups))
+        high, low = load_batch(self.high, groups, self.truth), load_batch(self.low, groups)
+        guided = self.guided_batch(high.groups) if self.guided else None
         computed = load_computed(self.computed, self.computed_truth) if part == "train" else None
         if computed is None:
-            return real
-        return Examples(
-            joined([real.high, computed]),
-            joined([real.low, reduced(computed, scale)]),
-            repeats=() if real_share is None else _repeats(len(groups), len(computed), real_share),
-        )
+            return Examples(high, low, guided=guided)
+        # Whatever is rarer than its share comes several times in an epoch.
+        wanted = real_share / max(1 - real_share, 1e-6) * len(computed) / len(groups)
+        often, seldom = max(round(wanted), 1), max(round(1 / max(wanted, 1e-6)), 1)
+        more = ComputedExamples(computed, scale, seldom, self)
+        return Examples(high, low, guided=guided, computed=more, repeats=(often,) * len(groups))
+
+    def guided_batch(self, names: tuple[str, ...]) -> Batch:
+        """Groups as the guide enlarged them, and its first guesses as truth."""
+        folder = self.guided / GROUPS
+        by_name = {group.group: group for group in read_manifest(folder)}
+        return load_batch(folder, [by_name[name] for name in names], self.guided / GUESS)
+
+
+@dataclass(frozen=True)
+class ComputedExamples:
+    """Computed groups as examples, some at a time: thousands fit into memory as bytes alone.
+
+    Attributes:
+        computed: the groups.
+        scale: to which their sources are reduced.
+        repeats: how often each comes in an epoch.
+        folders: where the guide's images of them lie.
+    """
+
+    computed: Computed
+    scale: int
+    repeats: int
+    folders: ExampleFolders
+
+    def __iter__(self) -> Iterator[Examples]:
+        for start in range(0, len(self.computed), AT_ONCE):
+            chosen = range(start, min(start + AT_ONCE, len(self.computed)))
+            high = self.computed.take(chosen)
+            guided = self.folders.guided_batch(high.groups) if self.folders.guided else None
+            low, repeats = reduced(high, self.scale), (self.repeats,) * len(high)
+            yield Examples(high, low, guided=guided, repeats=repeats)
 
 
 def reduced(high: Batch, scale: int) -> Batch:
     """Low-resolution sources of groups, in 8-bit levels as the stage `degrade` writes them."""
     sources = [(levels(reduce(x, scale)) / 255).float() for x in high.sources]
     return Batch(high.groups, torch.stack(sources), None, high.modalities)
-
-
-def joined(batches: Sequence[Batch]) -> Batch:
-    """Groups of several batches, all of them with truth or none."""
-    truths = [batch.truth for batch in batches if batch.truth is not None]
-    return Batch(
-        tuple(name for batch in batches for name in batch.groups),
-        torch.cat([batch.sources for batch in batches]),
-        torch.cat(truths) if truths else None,
-        tuple(names for batch in batches for names in batch.modalities),
-    )
-
-
-def _repeats(real: int, computed: int, share: float) -> tuple[int, ...]:
-    """How often each group comes in an epoch, so that about `share` of them are real.
-
-    Computed groups come once where real ones are rarer than that, and the other way round.
-    """
-    wanted = share / max(1 - share, 1e-6) * computed / real  # real ones over computed ones
-    return (max(round(wanted), 1),) * real + (max(round(1 / max(wanted, 1e-6)), 1),) * computed

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/data/images.py

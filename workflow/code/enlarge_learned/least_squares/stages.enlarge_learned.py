@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/stages/enlarge_learned.py

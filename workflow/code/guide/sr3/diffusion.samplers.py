@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/diffusion/samplers.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/tfsdiff_guided/guide.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/stages/support/examples.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/stages/support/image_folders.py

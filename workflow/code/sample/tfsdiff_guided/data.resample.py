@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/data/resample.py

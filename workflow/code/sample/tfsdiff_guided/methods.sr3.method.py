@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/sr3/method.py

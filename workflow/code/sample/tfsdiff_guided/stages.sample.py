@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/stages/sample.py

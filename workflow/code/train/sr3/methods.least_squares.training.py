@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/least_squares/training.py

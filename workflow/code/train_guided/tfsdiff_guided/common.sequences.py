@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/common/sequences.py

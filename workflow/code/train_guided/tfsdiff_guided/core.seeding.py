@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/core/seeding.py

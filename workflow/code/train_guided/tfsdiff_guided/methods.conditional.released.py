@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/conditional/released.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/training/parallel.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/evaluation/calibration.py

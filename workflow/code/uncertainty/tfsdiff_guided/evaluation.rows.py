@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/evaluation/rows.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/report/figures/calibration.py
