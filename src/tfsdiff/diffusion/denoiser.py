@@ -6,11 +6,12 @@ precision. A `Denoiser` estimates x_0 from (condition, x_g, g); losses and sampl
 of a network.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tfsdiff.common.errors import InputError
@@ -26,6 +27,77 @@ Process = Literal["diffusion", "regression"]
 
 
 @dataclass(frozen=True)
+class ResidualSize:
+    """How large the residual to the first guess is, by the contrast around a pixel.
+
+    The contrast is the largest difference of luminance within a window, in any image of the
+    condition. Its deviation is interpolated in `deviations`, those at the contrasts
+    LEVEL (2^k - 1) for k = 0, 1, ...
+
+    Attributes:
+        overall: root mean square of the residual over all pixels, in [-1, 1].
+        deviations: root mean square at rising contrasts; empty: everywhere `overall`.
+        window: side of the window in pixels, odd.
+    """
+
+    overall: float = 1.0
+    deviations: tuple[float, ...] = ()
+    window: int = 1
+
+    def deviation(self, condition: Tensor) -> Tensor:
+        """Deviation of the residual at each pixel: (B, 1, H, W)."""
+        if not self.deviations:
+            return condition.new_full((len(condition), 1, 1, 1), self.overall)
+        place = contrast(condition, self.window)
+        table = condition.new_tensor(self.deviations)
+        below = place.long().clamp(max=len(table) - 2)
+        return torch.lerp(table[below], table[below + 1], place - below)
+
+    @classmethod
+    def measure(
+        cls, pairs: Iterable[tuple[Tensor, Tensor]], base: Base, window: int
+    ) -> "ResidualSize":
+        """Measure it on conditions (C, H, W) and images (3, H, W), all in [-1, 1].
+
+        Rounded to four digits, so that the order of a sum over all pixels changes no weight.
+        """
+        sums = torch.zeros(2, CONTRASTS, dtype=torch.float64)
+        for condition, image in pairs:
+            condition = condition[None].float()
+            squares = (image.float() - first_guess(condition, base)).square().mean(1).double()
+            place = contrast(condition, window)[:, 0].double()
+            below = place.long().clamp(max=CONTRASTS - 2)
+            for step, share in ((0, 1 - (place - below)), (1, place - below)):
+                for row, values in enumerate((squares * share, share)):
+                    sums[row].index_add_(0, (below + step).flatten(), values.flatten())
+        squares, counts = sums
+        overall = (squares.sum() / counts.sum()).sqrt().item()
+        found = torch.where(counts > 0, squares / counts.clamp(min=1e-9), squares.new_tensor(0.0))
+        found = found.sqrt().clamp(min=SMALLEST_DEVIATION).tolist()
+        digits = [float(f"{value:.4g}") for value in (max(overall, SMALLEST_DEVIATION), *found)]
+        return cls(digits[0], tuple(digits[1:]), window)
+
+
+LEVEL = 2 / 255  # of 8 bits, in [-1, 1]
+CONTRASTS = 9  # from none to the whole range: LEVEL (2^8 - 1) = 2
+SMALLEST_DEVIATION = LEVEL / 4  # images are rounded to levels: never less is open
+
+
+def contrast(condition: Tensor, window: int) -> Tensor:
+    """Place of each pixel among the contrasts of a `ResidualSize`: (B, 1, H, W) in [0, 8].
+
+    Args:
+        condition: (B, 3 n, H, W) in [-1, 1].
+        window: side, odd; cut off at the borders.
+    """
+    light = luminance(condition.unflatten(1, (-1, CHANNELS)))[:, :, 0]
+    highest = F.max_pool2d(light, window, 1, window // 2)
+    lowest = -F.max_pool2d(-light, window, 1, window // 2)
+    extent = (highest - lowest).amax(1, keepdim=True)
+    return torch.log2(extent / LEVEL + 1).clamp(max=CONTRASTS - 1)
+
+
+@dataclass(frozen=True)
 class Parametrisation:
     """What a network is shown of a noisy image, what it puts out, and how x_0 follows.
 
@@ -35,12 +107,12 @@ class Parametrisation:
             first guess of it that is made from the condition; `preconditioned`, the same in units
             in which it has unit variance at every noise level, see `posterior`.
         base: how the first guess is made, of `residual` and `preconditioned` alone.
-        deviation: root mean square of the residual, in [-1, 1]; of `preconditioned` alone.
+        residual: how large the residual is; of `preconditioned` alone.
     """
 
     kind: Prediction
     base: Base = "maximum"
-    deviation: float = 1.0
+    residual: ResidualSize = ResidualSize()
 
     def shown(self, x_g: Tensor, g: Tensor, condition: Tensor) -> Tensor:
         """What the network sees of x_g: (B, 3, H, W)."""
@@ -90,25 +162,38 @@ class Parametrisation:
             return ((x_g - noise * output) / signal).clamp(-1, 1)
         return (signal * x_g - noise * output).clamp(-1, 1)
 
-    def posterior(self, x_g: Tensor, g: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (B, 3, H, W) and deviation (B, 1, 1, 1) of x_0, were its residual Gaussian.
+    def weight(self, condition: Tensor) -> Tensor | float:
+        """Weight of each pixel in the noise objective: (B, 1, H, W) with the mean of about 1.
 
-        For x_0 = base + r, with r of variance s^2 at every pixel, Bayes' rule gives
+        Where the output is in units of a deviation that differs from pixel to pixel, squared errors
+        are weighted back, so that those of the image count alike.
+        """
+        if self.kind != "preconditioned":
+            return 1.0
+        return (self.residual.deviation(condition) / self.residual.overall) ** 2
+
+    def posterior(self, x_g: Tensor, g: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (B, 3, H, W) and deviation (B, 1, H, W) of x_0, were its residual Gaussian.
+
+        For x_0 = base + r, with r of variance s^2 at a pixel, Bayes' rule gives
         E[x_0 | x_g] = base + g s^2 / (g^2 s^2 + 1 - g^2) (x_g - g base) and the variance
         s^2 (1 - g^2) / (g^2 s^2 + 1 - g^2). The network is shown this mean, which is the first
         guess in pure noise and x_g in none, and puts out how far off it is, in deviations: a target
         of unit variance whatever the level and the size of the residual. Without that a small
         residual is drowned: a step of the optimiser moves the output by more than there is to
         learn. EDM (Karras et al. 2022, table 1) preconditions likewise for images of zero mean.
+
+        s differs from pixel to pixel. Where the condition is plain, the guess is right and the mean
+        stays with it, whatever the noise; with one s for all pixels, a network would have to
+        cancel the noise of plain background itself, and what it leaves there ruins the SSIM of
+        images that were drawn in many evaluations.
         """
         base = first_guess(condition, self.base)
-        variance = self.deviation**2
-        g = g.double()
-        total = g**2 * variance + (1 - g**2)
-        shape = (-1, *[1] * (x_g.ndim - 1))
-        gain = (g * variance / total).to(x_g).view(shape)
-        deviation = (variance * (1 - g**2) / total).clamp(min=0).sqrt().to(x_g).view(shape)
-        return base + gain * (x_g - g.to(x_g).view(shape) * base), deviation
+        variance = self.residual.deviation(condition) ** 2
+        signal, noise = coefficients(g, x_g)
+        total = signal**2 * variance + noise**2
+        mean = base + signal * variance / total * (x_g - signal * base)
+        return mean, noise * (variance / total).sqrt()
 
 
 class Estimate(NamedTuple):
@@ -168,7 +253,7 @@ class Denoiser(nn.Module):
     def levels(self, sampling: Sampling) -> tuple[float, ...]:
         """Rising noise levels of the evaluations that draw an image, and 1, the clean image."""
         return self.schedule.subsequence(
-            sampling.evaluations, sampling.spacing, self.parametrisation.deviation
+            sampling.evaluations, sampling.spacing, self.parametrisation.residual.overall
         )
 
     def sample(

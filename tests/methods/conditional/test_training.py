@@ -1,6 +1,7 @@
 """What a conditional diffusion learns, by SR3 (noise objective alone) and TFS-Diff (L_PSF too)."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -57,10 +58,11 @@ def test_loss_falls_on_one_batch(
     method = build(name, SETTINGS[name] | {"process": process, "prediction": kind}, 1)
     stacked = method.condition_channels // 3
     condition = images.roll(1, -1).repeat(1, stacked, 1, 1)
-    method.pairs = lambda pairs: pairs
     given = ConditionalPairs(tuple("abcdef"), condition, images)
+    method.pairs = lambda examples: given
+    examples = SimpleNamespace(computed=())
     recipe, rows = Recipe(1, tmp_path, unet, diffusion, train), tiny.Rows()
-    fit(method, given, given, recipe, CPU, rows)
+    fit(method, examples, examples, recipe, CPU, rows)
     assert rows[-1][1]["validation_loss"] < 0.9 * rows[0][1]["validation_loss"]
     terms = {key for key in rows[0][1] if key.startswith("train_")}
     assert ("train_psf_ssim" in terms) == (name == "tfsdiff")

@@ -13,7 +13,15 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
 from tfsdiff.data.resample import enlarge, enlarge_as_pillow
 from tfsdiff.diffusion import schedule
-from tfsdiff.diffusion.denoiser import DENOISERS, Base, Denoiser, Estimate, Parametrisation, Process
+from tfsdiff.diffusion.denoiser import (
+    DENOISERS,
+    Base,
+    Denoiser,
+    Estimate,
+    Parametrisation,
+    Process,
+    ResidualSize,
+)
 from tfsdiff.diffusion.padding import pad_to_multiple
 from tfsdiff.methods.base import Examples, Imported
 from tfsdiff.methods.conditional import released
@@ -39,7 +47,7 @@ class Settings(Section):
 
 REGRESSIONS = ("x0", "residual", "preconditioned")  # predictions that a regression can make
 FILTERS = "enlargement.filters"  # key of the fitted filters beside the weights of the network
-DEVIATION = "deviation"  # key of the size of the residual in the recipe
+RESIDUAL = "residual"  # key of the size of the residual in the recipe
 
 
 @dataclass(frozen=True)
@@ -160,10 +168,10 @@ class ConditionalMethod(LearnedMethod):
                 f"prediction: {kind} means nothing without noise; let a regression predict "
                 f"{', '.join(REGRESSIONS)}"
             )
-        deviation = recipe.get(DEVIATION)  # imported weights have none, nor any use for it
-        if kind == "preconditioned" and not isinstance(deviation, float):
-            raise InputError(f"{DEVIATION}: missing, the size of the residual; train again")
-        return Parametrisation(kind, self.base, deviation or 1.0)
+        found = recipe.get(RESIDUAL)
+        if found is None and kind == "preconditioned":
+            raise InputError(f"{RESIDUAL}: missing, how large the residual is; train again")
+        return Parametrisation(kind, self.base, ResidualSize(**found) if found else ResidualSize())
 
     def new_network(self, recipe: Mapping[str, Any]) -> ConditionalUNet:
         """The network that settings and recipe describe; keys of weights are the released ones."""

@@ -1,7 +1,7 @@
 """Training of a conditional diffusion: from which weights, what it learns, how it is evaluated."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
@@ -12,12 +12,12 @@ from tfsdiff.common.sequences import evenly
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.seeding import generator
 from tfsdiff.core.tensors import CHANNELS
-from tfsdiff.diffusion.denoiser import Base, Denoiser, Parametrisation, first_guess, q_sample
+from tfsdiff.diffusion.denoiser import Denoiser, Parametrisation, ResidualSize, q_sample
 from tfsdiff.diffusion.schedule import Schedule
 from tfsdiff.methods.base import Examples
 from tfsdiff.methods.conditional.blocks import ResidualBlock
 from tfsdiff.methods.conditional.method import (
-    DEVIATION,
+    RESIDUAL,
     ConditionalMethod,
     ConditionalPairs,
     ImageLoss,
@@ -36,7 +36,6 @@ from tfsdiff.training.loader import check_crop, crop
 from tfsdiff.training.log import Log, Recipe
 from tfsdiff.training.loop import Objective, Terms
 
-SMALLEST_DEVIATION = 1e-3  # a guess as good as the truth leaves nothing to learn, nor to divide by
 NOISE_LOSSES = {"l2": F.mse_loss, "l1": F.l1_loss}
 
 
@@ -64,9 +63,12 @@ def fit(
         for some in (train, *train.computed)
     )
     check_crop(recipe.train, network.multiple, tuple(seen.target.shape[-2:]))
-    # Rounded to four digits, so that the order of a sum over all pixels cannot change the weights.
-    deviation = float(f"{residual_deviation(seen, method.base):.4g}")
-    values = recipe.values() | {DEVIATION: deviation}
+    residual = ResidualSize.measure(
+        zip(seen.condition, seen.target, strict=True), method.base, 2 * method.scale + 1
+    )
+    values = recipe.values() | {
+        RESIDUAL: asdict(residual) | {"deviations": list(residual.deviations)}
+    }
     denoiser = method.denoiser(network, values, backend)
     objective, unseen_objective = (
         DenoisingObjective.of(method, denoiser, pairs, recipe.train, recipe.diffusion.levels)
@@ -153,7 +155,7 @@ class DenoisingObjective(Objective):
         ]
         images = torch.stack(crops).float()
         condition, x_0 = images.split([images.shape[1] - CHANNELS, CHANNELS], dim=1)
-        deviation = self.parametrisation.deviation
+        deviation = self.parametrisation.residual.overall
         g = torch.cat(
             [self.schedule.draw_levels(1, noise, self.drawn, deviation) for noise in generators]
         )
@@ -167,7 +169,8 @@ class DenoisingObjective(Objective):
         x_g = q_sample(x_0, eps, g)
         estimate = denoiser(condition, x_g, g)
         target = self.parametrisation.target(x_0, eps, g, condition)
-        loss = NOISE_LOSSES[self.noise_loss](estimate.output, target)  # eq. 1
+        errors = NOISE_LOSSES[self.noise_loss](estimate.output, target, reduction="none")  # eq. 1
+        loss = (errors * self.parametrisation.weight(condition)).mean()
         terms = {"noise": loss}
         if self.image_loss is not None:  # eqs. 2 to 4
             for name, (weight, term) in self.image_loss(estimate, x_0, g).items():
@@ -225,15 +228,6 @@ class DenoisingEvaluator:
         condition = pairs.condition[shown].unflatten(1, (-1, CHANNELS))
         images = (torch.cat(drawn), pairs.target[shown], condition)
         return tuple(((x + 1) / 2).clamp(0, 1) for x in images)
-
-
-def residual_deviation(pairs: ConditionalPairs, base: Base) -> float:
-    """Root mean square of target minus first guess, over all pairs, channels and pixels."""
-    squares = [
-        (target - first_guess(condition[None], base)[0]).double().square().mean()
-        for condition, target in zip(pairs.condition, pairs.target, strict=True)
-    ]
-    return max(torch.stack(squares).mean().sqrt().item(), SMALLEST_DEVIATION)
 
 
 def initial_unet(
