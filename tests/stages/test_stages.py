@@ -24,17 +24,21 @@ from tfsdiff.stages import (
     enlarge,
     evaluate,
     figure,
+    fit_enlarger,
     fuse,
     fuse_learned,
+    guide,
     leakage,
     pairs,
     prepare,
     quality,
     sample,
     split,
+    synthesise,
     table,
     train,
     train_fuser,
+    train_guided,
     truth,
     uncertainty,
     variants,
@@ -52,6 +56,7 @@ VALUES = compose(
         "report.controls=[]",
         "fusers=[mean,cddfuse]",
         "enlargers=[bicubic]",
+        "methods.tfsdiff_guided.guide=least_squares",
     ],
     CONF,
 )
@@ -63,12 +68,36 @@ def params_of(module, **changes):
     return module.Params(**{key: value for key, value in values.items() if key in fields})
 
 
+def examples_of(at):
+    return {
+        "scale": 2, "split": at / "split.csv", "low": at / "lr", "high": at / "hr",
+        "computed": at / "synthetic", "computed_truth": at / "synthetic-truth",
+    }  # fmt: skip
+
+
+def made_of(at, network):
+    return {
+        "network": network, "truth": at / "truth", "checkpoints": at / "checkpoints" / network,
+        "speeds": at / "speed" / f"{network}.json", "live": at / "live" / network,
+        "out": at / "models" / network,
+    }  # fmt: skip
+
+
 def fit_network(at, network):
-    train.train(
-        params_of(train), network=network, scale=2, split=at / "split.csv", low=at / "lr",
-        high=at / "hr", truth=at / "truth", checkpoints=at / "checkpoints" / network,
-        speeds=at / "speed" / f"{network}.json", live=at / "live" / network,
-        out=at / "models" / network,
+    train.train(params_of(train), **examples_of(at), **made_of(at, network))
+
+
+def fit_guided(at):
+    """An enlarger, what it makes of the training groups, and what learns from that."""
+    filters, given = at / "models/least_squares", examples_of(at)
+    fit_enlarger.fit_enlarger(
+        params_of(fit_enlarger), enlarger="least_squares", out=filters, **given
+    )
+    low = {key: given[key] for key in ("scale", "split", "low", "computed")}
+    guide.guide(params_of(guide), model=filters, out=at / "guided", **low)
+    train_guided.train_guided(
+        params_of(train_guided), guide=filters, guided=at / "guided", **given,
+        **made_of(at, "tfsdiff_guided"),
     )  # fmt: skip
 
 
@@ -93,14 +122,20 @@ def folder(tmp_path_factory):
     prepare.prepare(params_of(prepare), raw=at / "raw", out=at / "hr")
     truth.truth(params_of(truth), sources=at / "hr", out=at / "truth")
     degrade.degrade(params_of(degrade), scale=2, sources=at / "hr", out=at / "lr")
+    pairs.pairs(
+        params_of(pairs), input=NO_PAIRS, raw=at / "raw", split=at / "split.csv", out=at / "pairs"
+    )
+    synthesise.synthesise(
+        params_of(synthesise), sources=at / "hr", pairs=at / "pairs", split=at / "split.csv",
+        checkpoints=at / "checkpoints/synthesise", out=at / "synthetic",
+        truth=at / "synthetic-truth",
+    )  # fmt: skip
     fit_network(at, "tfsdiff")
+    fit_guided(at)
     enlarge.enlarge(
         params_of(enlarge), enlarger="bicubic", scale=2, split=at / "split.csv", low=at / "lr",
         out=at / "enlarged/x2/bicubic",
     )  # fmt: skip
-    pairs.pairs(
-        params_of(pairs), input=NO_PAIRS, raw=at / "raw", split=at / "split.csv", out=at / "pairs"
-    )
     fit_fuser(at, "cddfuse")
     given = {"split": at / "split.csv", "sources": at / "hr", "enlarged": at / "enlarged"}
     fuse.fuse(params_of(fuse), fuser="mean", out=at / "fused/mean", **given)
@@ -108,10 +143,11 @@ def folder(tmp_path_factory):
         params_of(fuse_learned), fuser="cddfuse", model=at / "models/cddfuse",
         out=at / "fused/cddfuse", **given,
     )  # fmt: skip
-    sample.sample(
-        params_of(sample), split=at / "split.csv", low=at / "lr",
-        model=at / "models" / "tfsdiff", out=at / "fused/tfsdiff/x2",
-    )  # fmt: skip
+    for network in ("tfsdiff", "tfsdiff_guided"):
+        sample.sample(
+            params_of(sample), split=at / "split.csv", low=at / "lr",
+            model=at / "models" / network, out=at / "fused" / network / "x2",
+        )  # fmt: skip
     for scale in (1, 2):
         score(at, scale)
     yield at
@@ -205,7 +241,7 @@ def test_scores_have_all_metrics_and_reasons(folder):
         reasons = {line["reason"] for line in csv.DictReader(stream) if line["metric"] == "VIF"}
     assert reasons == {"needs images of at least 41 pixels, not 16"}
     rows = {path.stem for path in (folder / "metrics").glob("x?/*.json")}
-    assert rows == {"tfsdiff", *(f"{fuser}-{on}" for fuser in ("mean", "cddfuse")
+    assert rows == {"tfsdiff", "tfsdiff_guided", *(f"{fuser}-{on}" for fuser in ("mean", "cddfuse")
                                  for on in ("bicubic", "full"))}  # fmt: skip
     assert summary["images"] == sum(p.part == "test" for p in read_split(folder / "split.csv"))
 

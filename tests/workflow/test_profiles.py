@@ -65,8 +65,10 @@ def test_methods_play_parts_that_exist(values):
 
 
 def test_lists_that_follow_from_others(values):
-    networks = [*values["enlargers"], *values["joint"]]
-    assert values["networks"] == [name for name in networks if name != "bicubic"]
+    assert values["networks"] == ["sr3", "tfsdiff"]
+    assert values["fitted_enlargers"] == ["least_squares"]
+    assert values["guided"] == ["tfsdiff_guided"]
+    assert values["guides"] == [values["methods"]["tfsdiff_guided"]["guide"]]
     for kind, names in (("enlargers", values["enlargers"]), ("fusers", values["fusers"])):
         plain, learned = values[f"plain_{kind}"], values[f"learned_{kind}"]
         assert sorted([*plain, *learned]) == sorted(names)

@@ -55,8 +55,11 @@ def train_guided(
         return folders.load(part, scale, params.synthetic.real_share)
 
     torchrun.relaunch(params.train.processes)
-    recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)
     method = methods.build(network, params.methods[network], scale)
+    settings = params.train
+    if method.settings.steps is not None:
+        settings = settings.model_copy(update={"steps": method.settings.steps})
+    recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, settings)
     method.guide_by(methods.load_method(guide, backend.make(params.compute)))
     outputs = TrainingOutputs(checkpoints, speeds, live, out)
     fit_and_save(network, method, examples, recipe, params.compute, outputs)

@@ -13,15 +13,15 @@ from tfsdiff import methods
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
 from tfsdiff.core.tensors import Batch, levels
+from tfsdiff.data.least_squares import CLASSES, TAPS, Filters
 from tfsdiff.methods import build
 from tfsdiff.methods.base import Examples
-from tfsdiff.methods.least_squares.filters import CLASSES, TAPS, Filters
 from tfsdiff.methods.tfsdiff_guided.guide import Guide
 from tfsdiff.params import Sampling, Train
 from tfsdiff.training.log import NullLog, Recipe
 
 SAMPLING = Sampling(sampler="ddim", evaluations=1, spacing="time", temperature=1.0, batch=3)
-SETTINGS = tiny.TFSDIFF | {"prediction": "preconditioned", "guide": "least_squares"}
+SETTINGS = tiny.TFSDIFF | {"prediction": "preconditioned", "guide": "least_squares", "steps": None}
 
 
 def filters() -> methods.Method:

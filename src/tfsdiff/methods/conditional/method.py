@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
+from tfsdiff.data.least_squares import Filters
 from tfsdiff.data.resample import enlarge, enlarge_as_pillow
 from tfsdiff.diffusion import schedule
 from tfsdiff.diffusion.denoiser import (
@@ -27,7 +28,6 @@ from tfsdiff.methods.base import Examples, Imported
 from tfsdiff.methods.conditional import released
 from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
 from tfsdiff.methods.learned import LearnedMethod
-from tfsdiff.methods.least_squares.filters import Filters
 from tfsdiff.params import Diffusion, Prediction, Section, UNet, validate
 
 # Of an estimate, the true image in [-1, 1] and the noise levels (B,): weights and terms, by name.

@@ -24,8 +24,8 @@ from tfsdiff.methods.conditional.method import (
     joined,
 )
 from tfsdiff.methods.conditional.network import ConditionalUNet, Gate
+from tfsdiff.methods.filters import fit_filters
 from tfsdiff.methods.fitting import run_training
-from tfsdiff.methods.least_squares.training import fitted
 from tfsdiff.metrics.error import psnr
 from tfsdiff.metrics.ssim import ssim
 from tfsdiff.metrics.windows import PEAK
@@ -49,7 +49,7 @@ def fit(
 ) -> None:
     """Train the network of `method` to draw the images that belong to the conditions."""
     if method.settings.enlargement == "least_squares":
-        method.filters = fitted(train, method.scale)
+        method.filters = fit_filters(train, method.scale)
     network = initial_unet(
         method.condition_channels,
         recipe.unet,

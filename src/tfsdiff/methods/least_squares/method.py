@@ -8,8 +8,8 @@ from torch import Tensor
 
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
+from tfsdiff.data.least_squares import CLASSES, TAPS, Filters
 from tfsdiff.methods.base import Enlarger
-from tfsdiff.methods.least_squares.filters import CLASSES, TAPS, Filters
 from tfsdiff.params import Section
 
 WEIGHTS = "filters"

@@ -15,13 +15,13 @@ from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import Backend
 from tfsdiff.core.tensors import CHANNELS, SOURCES, Batch
 from tfsdiff.diffusion.denoiser import Base
-from tfsdiff.methods.base import Enlarger, Examples
+from tfsdiff.methods.base import Enlarger, Examples, Method
 from tfsdiff.methods.least_squares.method import LeastSquares
 from tfsdiff.methods.sr3.method import SR3
 from tfsdiff.methods.tfsdiff import method
 from tfsdiff.methods.tfsdiff.method import TFSDiff
 from tfsdiff.methods.tfsdiff_guided.guide import Guide
-from tfsdiff.params import Sampling, Section, validate
+from tfsdiff.params import Count, Sampling, Section, validate
 
 GUIDES: dict[str, type[Enlarger]] = {"least_squares": LeastSquares, "sr3": SR3}
 GUIDE = (
@@ -37,6 +37,7 @@ class Settings(method.Settings):
     """Those of TFS-Diff, and the guide."""
 
     guide: Literal["least_squares", "sr3"]  # what enlarges the sources
+    steps: Count | None  # of its own training; null: those of the section train
 
 
 class GuidedTFSDiff(TFSDiff):
@@ -51,6 +52,7 @@ class GuidedTFSDiff(TFSDiff):
     condition_channels = SOURCES * CHANNELS + CHANNELS
     ungated_channels = CHANNELS
     importable = False
+    import_released = classmethod(Method.import_released.__func__)  # nothing was released of it
 
     settings: Settings
     guide: Guide | None = None

@@ -5,9 +5,9 @@ import torch
 
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import CPU
+from tfsdiff.data.least_squares import CLASSES, TAPS, Filters, _classes, _neighbourhoods
 from tfsdiff.data.resample import enlarge, reduce
 from tfsdiff.methods import build
-from tfsdiff.methods.least_squares.filters import CLASSES, TAPS, Filters, _classes, _neighbourhoods
 
 
 def discs(count: int, pixels: int = 64) -> torch.Tensor:

@@ -69,7 +69,7 @@ class Filters:
         total, total_moment = gram.sum(0), moment.sum(0)
         common = torch.linalg.solve(total + COMMON_RIDGE * one, total_moment)
         own = torch.linalg.solve(gram + CLASS_RIDGE * one, moment - gram @ common)
-        return cls(scale, (common + own).float())
+        return cls(scale, (common + own).float().contiguous())
 
     def enlarge(self, images: Tensor) -> Tensor:
         """Enlarge (..., h, w) in [0, 1] to (..., h * scale, w * scale) in [0, 1]."""

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/data/least_squares.py

@@ -1,1 +1,0 @@
-../../../../src/tfsdiff/methods/least_squares/training.py

@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/filters.py
