@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/bitonicx/vectors.py
