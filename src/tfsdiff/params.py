@@ -282,7 +282,7 @@ class Named(Section):
 class Variant(Named):
     """A method with other settings: trained anew if it is joint, with the same weights else."""
 
-    changes: dict[str, Any]  # of the method's settings
+    changes: dict[str, Any]  # of the method's settings, or SECTION.KEY of one of its training
 
 
 class Quality(Section):

@@ -14,11 +14,12 @@ from tfsdiff.methods.conditional import released
 from tfsdiff.methods.conditional.network import ConditionalUNet
 from tfsdiff.stages.support import settings
 
-PROFILES = ["demo", "ci", "showcase", "harvard", "paper", "official"]
-FOLDERS = {"harvard": ["data.input=slices", "pairs.input=pairs"]}  # what the user has to name
+PROFILES = ["demo", "ci", "showcase", "harvard", "harvard-quick", "paper", "official"]
+NAMED = ["data.input=slices", "pairs.input=pairs"]  # by the user
+FOLDERS = {"harvard": NAMED, "harvard-quick": NAMED}
 STAGES = [
-    "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train", "train_fuser",
-    "enlarge", "enlarge_learned", "fuse", "fuse_learned", "sample", "evaluate", "table", "figure",
+    "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train", "train_guided",
+    "train_fuser", "fit_enlarger", "guide", "synthesise", "enlarge", "enlarge_learned", "fuse", "fuse_learned", "sample", "evaluate", "table", "figure",
     "quality", "uncertainty", "curves", "variants", "cost",
 ]  # fmt: skip
 
@@ -77,6 +78,11 @@ def test_lists_that_follow_from_others(values):
     assert values["evaluated_scales"] == [1, *values["scales"]]
 
 
+def value_at(values, key):
+    section, name = key.split(".")
+    return values[section][name]
+
+
 def test_variants_differ_from_their_methods(values):
     """Those of the prediction may be what the section diffusion says anyway."""
     labels = set()
@@ -84,7 +90,9 @@ def test_variants_differ_from_their_methods(values):
         full = methods.build(variant["method"], values["methods"][variant["method"]], 2).settings
         changed = methods.build(name, settings_of(values, name), 2).settings
         shown = variant["method"] != "tfsdiff" or name in values["ablations"]
-        assert changed != full or not shown, name
+        other = {key: x for key, x in variant["changes"].items() if "." in key}
+        assert all(value_at(values, key) != x for key, x in other.items()) or not shown, name
+        assert changed != full or other or not shown, name
         labels.add((variant["method"], variant["label"]))
     assert len(labels) == len(values["variants"])
 

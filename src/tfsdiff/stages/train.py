@@ -17,7 +17,7 @@ from tfsdiff.methods.base import Examples
 from tfsdiff.params import Compute, Diffusion, Section, Synthetic, Train, UNet, Variant
 from tfsdiff.stages.support import cli, torchrun
 from tfsdiff.stages.support.examples import ExampleFolders
-from tfsdiff.stages.support.settings import settings_of
+from tfsdiff.stages.support.settings import section_of, settings_of
 from tfsdiff.stages.support.training import TrainingOutputs, fit_and_save
 from tfsdiff.training.log import Recipe
 
@@ -52,15 +52,18 @@ def train(
     out: Path,
 ) -> None:
     """Fit `network`, a method or a variant, on the training subset and write it to `out`."""
+    unet, diffusion, settings, synthetic = (
+        section_of(network, key, getattr(params, key), params.variants)
+        for key in ("unet", "diffusion", "train", "synthetic")
+    )
     folders = ExampleFolders(split, low, high, truth, computed, computed_truth)
 
     def examples(part: Part) -> Examples:
-        return folders.load(part, scale, params.synthetic.real_share)
+        return folders.load(part, scale, synthetic.real_share)
 
-    torchrun.relaunch(params.train.processes)
-    recipe = Recipe(params.seed, checkpoints, params.unet, params.diffusion, params.train)
-    settings = settings_of(network, params.methods, params.variants)
-    method = methods.build(network, settings, scale)
+    torchrun.relaunch(settings.processes)
+    recipe = Recipe(params.seed, checkpoints, unet, diffusion, settings)
+    method = methods.build(network, settings_of(network, params.methods, params.variants), scale)
     outputs = TrainingOutputs(checkpoints, speeds, live, out)
     fit_and_save(network, method, examples, recipe, params.compute, outputs)
 

@@ -44,17 +44,19 @@ class ExampleFolders:
         Args:
             part: of the split.
             scale: between `high` and `low`.
-            real_share: of the groups of the split in an epoch, where there are computed ones.
+            real_share: of the groups of the split in an epoch, where there are computed ones; 1:
+                leave these out.
         """
         groups = select(self.high, self.split, part)
         high, low = load_batch(self.high, groups, self.truth), load_batch(self.low, groups)
         guided = self.guided_batch(high.groups) if self.guided else None
-        computed = load_computed(self.computed, self.computed_truth) if part == "train" else None
+        wanted = part == "train" and real_share < 1
+        computed = load_computed(self.computed, self.computed_truth) if wanted else None
         if computed is None:
             return Examples(high, low, guided=guided)
         # Whatever is rarer than its share comes several times in an epoch.
-        wanted = real_share / max(1 - real_share, 1e-6) * len(computed) / len(groups)
-        often, seldom = max(round(wanted), 1), max(round(1 / max(wanted, 1e-6)), 1)
+        ratio = real_share / (1 - real_share) * len(computed) / len(groups)
+        often, seldom = max(round(ratio), 1), max(round(1 / max(ratio, 1e-6)), 1)
         more = ComputedExamples(computed, scale, seldom, self)
         return Examples(high, low, guided=guided, computed=more, repeats=(often,) * len(groups))
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tfsdiff import methods
 from tfsdiff.core.backend import Backend
 from tfsdiff.methods.base import Method
-from tfsdiff.params import Sampling, Variant
+from tfsdiff.params import Sampling, Section, Variant, validate
+
+SomeSection = TypeVar("SomeSection", bound=Section)
 
 
 def settings_of(
@@ -17,7 +19,23 @@ def settings_of(
     if name not in variants:
         return settings[name]
     variant = variants[name]
-    return settings[variant.method] | {methods.METHOD: variant.method} | variant.changes
+    own = {key: value for key, value in variant.changes.items() if "." not in key}
+    return settings[variant.method] | {methods.METHOD: variant.method} | own
+
+
+def section_of(
+    name: str, key: str, section: SomeSection, variants: Mapping[str, Variant]
+) -> SomeSection:
+    """The section `key` of the parameters, as a variant changes it by KEY.NAME.
+
+    Raises:
+        InputError: a change has no such name, or its value is wrong.
+    """
+    changes = variants[name].changes if name in variants else {}
+    prefix = f"{key}."
+    own = {k.removeprefix(prefix): x for k, x in changes.items() if k.startswith(prefix)}
+    values = section.model_dump(mode="json") | own
+    return validate(values, type(section), f"variants.{name}.changes: {key}")
 
 
 def ready(
