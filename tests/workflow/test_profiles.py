@@ -18,8 +18,9 @@ PROFILES = ["demo", "ci", "showcase", "harvard", "harvard-quick", "paper", "offi
 NAMED = ["data.input=slices", "pairs.input=pairs"]  # by the user
 FOLDERS = {"harvard": NAMED, "harvard-quick": NAMED}
 STAGES = [
-    "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train", "train_guided",
-    "train_fuser", "fit_enlarger", "guide", "synthesise", "enlarge", "enlarge_learned", "fuse", "fuse_learned", "sample", "evaluate", "table", "figure",
+    "acquire", "split", "leakage", "prepare", "pairs", "truth", "degrade", "train",
+    "train_guided", "train_fuser", "fit_enlarger", "guide", "synthesise", "enlarge",
+    "enlarge_learned", "fuse", "fuse_learned", "sample", "evaluate", "table", "figure",
     "quality", "uncertainty", "curves", "variants", "cost",
 ]  # fmt: skip
 

@@ -54,7 +54,9 @@ def uncertainty(
     figure: Path,
 ) -> None:
     """Write mean and deviation images to `maps`, the calibration to `out`, draw it to `figure`."""
-    sampling = params.sampling.model_copy(update={"evaluations": params.uncertainty.evaluations})
+    # Only at temperature 1 do samples scatter as the posterior does.
+    change = {"evaluations": params.uncertainty.evaluations, "temperature": 1.0}
+    sampling = params.sampling.model_copy(update=change)
     method = methods.load_method(model, backend.make(params.compute), sampling)
     groups = spread(select(low, split, "test"), params.uncertainty.groups)
     title = f"{method_label(network)} ×{scale}"
