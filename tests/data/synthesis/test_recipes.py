@@ -38,10 +38,12 @@ def pictures(study):
     return [study.read(name) for name, _ in study.images]
 
 
-@pytest.mark.parametrize("kind", ["borrow", "remap", "real"])
+@pytest.mark.parametrize("kind", ["borrow", "remap", "agent", "real"])
 def test_groups_are_of_their_kind(studies, kind):
+    agent = {"published": int(kind == "agent")}
+    make = recipes(studies, "remap" if kind == "agent" else kind, **agent).make
     for index in range(12):
-        group, images = recipes(studies, kind).make(index)
+        group, images = make(index)
         assert group.group == f"computed-{index:05d}"
         assert group.source.startswith(f"{kind} of ")
         assert [image.shape for image in images] == [(64, 64), (64, 64), (64, 64, 3)]
@@ -122,7 +124,7 @@ def test_anatomical_images_are_in_the_order_of_the_sources(studies, kind):
 def test_kinds_that_cannot_be_made_are_left_out(studies):
     alone = [study for study in studies if study.patient == "case1"]
     made = {recipes(alone).make(index)[0].source.split()[0] for index in range(12)}
-    assert made == {"remap", "real"}
+    assert made == {"remap", "agent", "real"}
     pairs = [study for study in studies if study.origin == "pair CT-MR/3-001"]
     with pytest.raises(InputError, match="give pairs, or raise another share"):
         recipes(pairs)

@@ -84,7 +84,7 @@ def varied(
 ) -> np.ndarray:
     """Image (H, W) times a smooth field of mean 1, plus noise in `where`; clipped to [0, 1]."""
     side = len(image)
-    image = image * np.exp(rng.uniform(0, field) * smooth_noise(rng, side, rng.uniform(0.025, 0.1)))
+    image = image * np.exp(rng.uniform(0, field) * smooth_noise(rng, side, rng.uniform(0.08, 0.2)))
     grain = smooth_noise(rng, side, 0.6 / side)
     return np.clip(image + where * rng.uniform(0, noise) * grain, 0, 1)
 

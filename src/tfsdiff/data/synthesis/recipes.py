@@ -3,7 +3,8 @@
 `borrow`  A functional image of another patient, fitted to the head, beside the anatomical images of
     a CT-MR pair or of a training group.
 `remap`  An MR in another contrast beside itself and its functional image, of a pair or of a
-    training group; or, for a share, one of the published combinations with contrast agent.
+    training group. For a share it is `agent` instead: one of the published combinations with
+    contrast agent, MR-Gad and MR-T2 with PET-FDG or SPECT-Tl.
 `real`  A training group.
 
 All of them change in gain and gamma, in the order of the anatomical images, and in geometry.
@@ -25,7 +26,8 @@ from tfsdiff.data.synthesis import contrast, geometry, heads, lesions, origins
 from tfsdiff.data.synthesis.studies import Study
 from tfsdiff.params import Synthetic
 
-ATTEMPTS = 200  # at one group, before it is given up
+DRAWS = 4  # of a kind, before a group is given up
+ATTEMPTS = 50  # at a kind, before another one is drawn: else kinds that often fail would be rare
 LEAST_LEVEL = 0.2  # that the brightest pixel of every image must reach
 # Of heads between which a functional image is exchanged: 1 % of sagittal and coronal sections of
 # other patients reach 1.27 and 1.34 with axial ones, a quarter of the axial ones more than that.
@@ -40,7 +42,7 @@ class Images:
     """The images of a group while it is made.
 
     Attributes:
-        kind: borrow, remap or real.
+        kind: borrow, remap, agent or real.
         studies: what it is made of.
         modalities: of the three images.
         images: (H, W), (H, W) and (H, W, 3), float64 in [0, 1].
@@ -95,17 +97,23 @@ class Recipes:
             InputError: none was found among many attempts, as where images show no head.
         """
         rng = seeding.rng(self._seed, "synthesise", index)
-        for _ in range(ATTEMPTS):
+        for _ in range(DRAWS):
             kind = str(rng.choice(list(self._makers), p=self._shares))
-            made = self._makers[kind](rng)
-            if made is not None:
-                made = self._changed(made, rng)
-                if min(image.max() for image in made.images) >= LEAST_LEVEL:
+            for _ in range(ATTEMPTS):
+                made = self._attempt(kind, rng)
+                if made is not None:
                     return _group(made, index), tuple(map(_to_8bit, made.images))
         raise InputError(
-            f"{name_of(index)}: {ATTEMPTS} attempts gave no group; are the images heads, of one "
-            "orientation?"
+            f"{name_of(index)}: {DRAWS * ATTEMPTS} attempts gave no group; are the images heads, "
+            "of one orientation?"
         )
+
+    def _attempt(self, kind: str, rng: np.random.Generator) -> Images | None:
+        made = self._makers[kind](rng)
+        if made is None:
+            return None
+        made = self._changed(made, rng)
+        return made if min(image.max() for image in made.images) >= LEAST_LEVEL else None
 
     def _real(self, rng: np.random.Generator) -> Images:
         study = _one_of(self._groups, rng)
@@ -138,7 +146,8 @@ class Recipes:
         mr = study.read(name)
         other = contrast.remapped(mr, rng, self._settings.field, self._settings.noise)
         anatomical = {OTHER_WEIGHTING[name]: other, name: mr}
-        return _remapped(study, anatomical, study.functional, study.read(study.functional))
+        functional = study.read(study.functional)
+        return _remapped("remap", study, anatomical, study.functional, functional)
 
     def _changed(self, made: Images, rng: np.random.Generator) -> Images:
         settings = self._settings
@@ -228,16 +237,16 @@ def _with_agent(study: Study, rng: np.random.Generator) -> Images | None:
     t2 = lesions.swollen(t2, found, rng)
     functional = study.read("PET-FDG") if pet else lesions.thallium(head, found, rng)
     name = "PET-FDG" if pet else "SPECT-Tl"
-    return _remapped(study, {"MR-T2": t2, "MR-Gad": gad}, name, functional)
+    return _remapped("agent", study, {"MR-T2": t2, "MR-Gad": gad}, name, functional)
 
 
 def _remapped(
-    study: Study, anatomical: dict[str, np.ndarray], functional: str, image: np.ndarray
+    kind: str, study: Study, anatomical: dict[str, np.ndarray], functional: str, image: np.ndarray
 ) -> Images:
     """A group of two anatomical images, in the order of the sources, and a functional one."""
     first, second = sorted(anatomical, key=ANATOMICAL.index)
     images = (anatomical[first], anatomical[second], image)
-    return Images("remap", (study,), (first, second, functional), images)
+    return Images(kind, (study,), (first, second, functional), images)
 
 
 def _one_of(studies: Sequence[Study], rng: np.random.Generator) -> Study:
