@@ -129,6 +129,8 @@ class Split(Section):
     train: Count  # groups, or a share
     validation: Count  # groups, or a share
     test: Count  # groups, or a share
+    # the patient to test on, by the rule patient, to leave out each in turn; null: the rule chooses
+    test_patient: str | None
     # slices left out between the parts of one patient, where there are fewer than three patients
     gap_slices: Annotated[int, Field(ge=0)]
 

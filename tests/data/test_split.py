@@ -19,7 +19,9 @@ HARVARD = {  # patient: (combination, slices), as in the shared real data
 
 def settings(rule, gap=2, parts=(84, 10, 25)):
     train, validation, test = parts
-    return Split(rule=rule, train=train, validation=validation, test=test, gap_slices=gap)
+    return Split(
+        rule=rule, train=train, validation=validation, test=test, gap_slices=gap, test_patient=None
+    )
 
 
 def slices(patient, count, combination=COMBINATIONS[0], first=1):
@@ -66,6 +68,24 @@ def test_119_groups_give_the_counts_of_the_paper():
     assert counts(split(groups, settings("random"), 1)) == {
         "train": 84, "validation": 10, "test": 25,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("left_out", HARVARD)
+def test_each_patient_can_be_left_out(left_out):
+    groups = [g for name, (kind, n) in HARVARD.items() for g in slices(name, n, kind)]
+    chosen = settings("patient").model_copy(update={"test_patient": left_out})
+    found = parts_by(split(groups, chosen, 2024), "patient")
+    assert [name for name, parts in found.items() if parts == {"test"}] == [left_out]
+    assert sum(parts == {"validation"} for parts in found.values()) >= 1
+    assert sum(parts == {"train"} for parts in found.values()) >= 2
+    if left_out == "case28":  # what the rule chooses anyway
+        assert split(groups, chosen, 2024) == split(groups, settings("patient"), 2024)
+
+
+def test_a_patient_who_is_not_there_cannot_be_left_out():
+    chosen = settings("patient").model_copy(update={"test_patient": "case1"})
+    with pytest.raises(InputError, match="'case1' is none of p00, p01"):
+        split(cohort(4, 3), chosen, 1)
 
 
 @pytest.mark.parametrize("count", [3, 4, 5, 7, 20, 72, 200])

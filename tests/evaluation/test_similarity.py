@@ -167,7 +167,7 @@ def nearest_own_and_foreign(groups, found):
 
 def reached(groups, found, rule, seed):
     """Similarities of the nearest groups in training, of all that are tested on."""
-    settings = Split(rule=rule, train=84, validation=10, test=25, gap_slices=2)
+    settings = Split(rule=rule, train=84, validation=10, test=25, gap_slices=2, test_patient=None)
     part = {place.group: place.part for place in split(groups, settings, seed)}
     held_out, training = (
         [one for one in groups if part[one.group] == name] for name in ("test", "train")

@@ -124,7 +124,15 @@ def _patient(groups: Sequence[Group], settings: Split, seed: int) -> dict[str, P
     total = settings.train + settings.validation + settings.test
     parts: dict[str, Part] = {group.group: "train" for group in groups}
     smaller_first = sorted(("validation", "test"), key=lambda part: getattr(settings, part))
-    for still_needed, part in zip((2, 1), smaller_first, strict=True):
+    if (left_out := settings.test_patient) is not None:
+        if left_out not in members:
+            raise InputError(
+                f"split.test_patient: {left_out!r} is none of {', '.join(sorted(members))}"
+            )
+        waiting.remove(left_out)
+        smaller_first.remove("test")
+        parts |= {group.group: "test" for group in members[left_out]}
+    for still_needed, part in zip(range(len(smaller_first), 0, -1), smaller_first, strict=True):
         share = len(groups) * getattr(settings, part) / total
         sizes = {patient: len(members[patient]) for patient in waiting}
         for patient in _fill(sizes, share, len(waiting) - still_needed):
