@@ -196,7 +196,7 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        ("tfsdiff", "--scale 2", "is learned; give the folder that `train` or `import-"),
+        ("tfsdiff", "--scale 2", "package; give the folder that `train` or `import-weights` wrote"),
         ("tfsdiff", "--weights {tfsdiff}", "times as large as its sources; give it --scale 2"),
         ("tfsdiff", "--weights {tfsdiff} --scale 4", "give it --scale 2"),
         ("tfsdiff", "--weights {sr3} --scale 2", "holds sr3, not tfsdiff"),
@@ -207,7 +207,7 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
         ("mean", "--weights {tfsdiff}", "mean learns nothing; leave out --weights"),
         ("mean", "--enlarger bicubic", "does not enlarge without --scale"),
         ("mean", "--enlarger-weights {sr3}", "does not enlarge without --scale"),
-        ("mean", "--scale 2 --enlarger sr3", "sr3 is learned; give"),
+        ("mean", "--scale 3 --enlarger sr3", "give the folder that `train` or `import-weights` wr"),
         ("mean", "--scale 4 --enlarger sr3 --enlarger-weights {sr3}", "by 2; --scale says 4"),
         ("mean", "--scale 2 --enlarger-weights {sr3}", "bicubic learns nothing"),
         ("mean", "--scale 2 --enlarger full", "--enlarger: 'full' is none of bicubic, sr3"),

@@ -16,6 +16,7 @@ from PIL import Image
 
 import tfsdiff
 from tfsdiff.compose import compose, dump
+from tfsdiff.methods import shipped
 
 ROOT = Path(__file__).resolve().parents[2]
 UNREACHABLE = ("error sending request", "Failed to fetch", "dns error", "client error (Connect)")
@@ -125,6 +126,23 @@ def fused(installed: Installed) -> Path:
 def test_it_fuses(fused):
     with Image.open(fused) as image:
         assert (image.size, image.mode) == ((48, 48), "RGB")
+
+
+def test_it_fuses_small_images_by_the_weights_in_the_package(fused, installed):
+    """By every one of the joint method; where it has none, it says so."""
+    scales = shipped.scales(shipped.JOINT)
+    for scale in scales or [2]:
+        output = installed.run(
+            "tfsdiff", "fuse", "--scale", scale, "--anatomical", "a.png", "b.png",
+            "--functional", "f.png", "--out", "large.png", code=0 if scales else 1,
+        )  # fmt: skip
+        if scales:
+            assert f"weights: {shipped.title(shipped.JOINT, scale)} of the package" in output
+            with Image.open(installed.folder / "large.png") as image:
+                assert image.size == (48 * scale, 48 * scale)
+    code = "from tfsdiff.methods import shipped; print(*(x.name for x in shipped.all_folders()))"
+    names = [folder.name for folder in shipped.all_folders()]
+    assert installed.run("python", "-c", code).split() == names
 
 
 def test_it_scores_and_checks(fused, installed):

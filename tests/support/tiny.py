@@ -76,7 +76,9 @@ def with_weights(
     if lively:
         unet = unet.model_copy(update={"initialisation": "orthogonal"})
     noise = torch.Generator().manual_seed(1)
-    network = initial_unet(method.condition_channels, unet, *method.gate, noise)
+    network = initial_unet(
+        method.condition_channels, unet, *method.gate, noise, method.ungated_channels
+    )
     sections = {"unet": unet, "diffusion": diffusion}
     values = {key: section.model_dump(mode="json") for key, section in sections.items()}
     method.set_network(CPU.place(network), values, CPU)

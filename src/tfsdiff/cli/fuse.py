@@ -28,7 +28,7 @@ from tfsdiff.core.tensors import Batch
 from tfsdiff.data.images import to_8bit, write_png
 from tfsdiff.data.slices import ANATOMICAL, FUNCTIONAL, in_order
 from tfsdiff.evaluation.ensemble import GAIN, moments, picture
-from tfsdiff.methods import method_class
+from tfsdiff.methods import method_class, shipped
 from tfsdiff.methods.base import Enlarger, Fuser
 from tfsdiff.methods.learned import LearnedMethod
 from tfsdiff.methods.pairwise import PairwiseFuser, first_is_visible
@@ -46,6 +46,7 @@ def epilog() -> str:
     )
     return (
         f"METHOD is one of {', '.join(published)}; ENLARGER one of {', '.join(names(enlarges))}. "
+        f"Weights in the package: {shipped_weights()}. "
         "Images may be PNG, JPEG, TIFF, BMP or GIF, grey or colour, of any size, but registered "
         "and of one size. Methods without anything to learn use the published constants: "
         f"{constants}. With --samples K, OUT is the mean of the fusions of the seeds SEED to SEED "
@@ -56,10 +57,19 @@ def epilog() -> str:
     )
 
 
+def shipped_weights() -> str:
+    """Names of the weights in the package."""
+    return ", ".join(folder.name for folder in shipped.all_folders()) or "none"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("--method", required=True, help="listed below")
+    add(
+        "--method",
+        help=f"listed below; absent: {shipped.JOINT} with --scale and no --enlarger, else "
+        f"{shipped.FUSER}",
+    )
     add(
         "--anatomical",
         required=True,
@@ -82,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights",
         type=Path,
         metavar="DIR",
-        help="folder of `train` or `import-weights`, if learned",
+        help="folder of `train` or `import-weights`, if learned; absent: those of the package",
     )
     add(
         "--set",
@@ -93,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--scale", type=whole("--scale", 2), metavar="N", help="make an image N times as large")
     add("--enlarger", help="in front of a method that cannot enlarge; listed below (bicubic)")
-    add("--enlarger-weights", type=Path, metavar="DIR", help="folder of the same kind")
+    add("--enlarger-weights", type=Path, metavar="DIR", help="the same for it")
     add("--seed", type=whole("--seed", 0), default=0, help="of the noise of diffusion models (0)")
     add(
         "--samples",
@@ -105,8 +115,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--evaluations",
         type=whole("--evaluations", 1),
         metavar="N",
-        help="draw by DDIM in N evaluations of the network instead of at all noise levels of the "
-        "training; only if METHOD or ENLARGER draws by diffusion",
+        help="draw by DDIM in N evaluations of the network; absent: as the weights of the package "
+        "say, with other weights at all noise levels of the training; only if METHOD or ENLARGER "
+        "draws by diffusion",
     )
     add("--device", default="cpu", help="cpu (default) or cuda")
     add(
@@ -119,6 +130,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Read, fuse, write."""
+    if arguments.method is None:
+        joint = arguments.scale is not None and arguments.enlarger is None
+        arguments.method = shipped.JOINT if joint else shipped.FUSER
     paths = [*arguments.anatomical, arguments.functional]
     _check_out(arguments.out, paths)
     beside = [_beside(arguments.out, ending) for ending in ("png", "tif")]
@@ -140,6 +154,8 @@ def run(arguments: argparse.Namespace) -> None:
     _check_precision(backend, fuser, enlarger)
     sources = read_registered(paths, "register the three and give them one size")
     sys.stderr.write(_slots(paths, arguments.modalities, fuser))
+    sys.stderr.write(_taken(fuser, arguments.weights))
+    sys.stderr.write(_taken(enlarger, arguments.enlarger_weights))
     draw = partial(_fuse, arguments, fuser, enlarger, sources)
     if arguments.samples is None:
         _write(arguments.out, to_8bit(draw(0)[0]))
@@ -186,6 +202,14 @@ def _slots(paths: Sequence[Path], modalities: Sequence[str] | None, fuser: Fuser
             f"{', '.join(ANATOMICAL)}: exchange A and B to follow it"
         )
     return f"{line}\n"
+
+
+def _taken(method: Fuser | Enlarger | None, given: Path | None) -> str:
+    """A line that says which weights of the package a method computes by, if it does."""
+    if method is None or not method.learned or given is not None:
+        return ""
+    name = shipped.title(method.name, method.scale)
+    return f"weights: {name} of the package, for research use alone\n"
 
 
 def _modality(path: Path) -> str:

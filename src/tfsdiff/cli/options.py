@@ -13,12 +13,13 @@ import yaml
 from tfsdiff import methods
 from tfsdiff.common.errors import InputError
 from tfsdiff.core.backend import SLOW, Backend, has_bfloat16
-from tfsdiff.methods import store
+from tfsdiff.methods import shipped, store
 from tfsdiff.methods.base import Enlarger, Fuser, JointMethod, Method
-from tfsdiff.params import Precision, Sampling, read_yaml
+from tfsdiff.params import Precision, Sampling, read_yaml, validate
 
 Kind = type[Method]
 DEVICES = ("cpu", "cuda")
+ALL_LEVELS = {"sampler": "ancestral", "spacing": "time", "temperature": 1.0}  # as published
 
 
 def make_backend(device: str, precision: str) -> Backend:
@@ -109,21 +110,38 @@ def _make(
     evaluations: int | None,
     backend: Backend,
 ) -> Any:
-    """Build a method that learns nothing; load one that does, with its settings and its scale."""
+    """Build a method that learns nothing; load one that does, with its settings and its scale.
+
+    Without a folder the weights are those of the package.
+    """
     option, folder = weights
     if not kind.learned:
         if folder is not None:
             raise InputError(f"{kind.name} learns nothing; leave out {option}")
         return methods.build(kind.name, kind.published | _changes(changes), scale)
     if folder is None:
-        writers = "`train` or `import-weights`" if imports(kind) else "`train`"
-        raise InputError(
-            f"{kind.name} is learned; give the folder that {writers} wrote: {option} DIR"
-        )
+        folder = _shipped(kind, scale, option)
     if changes and resizes(kind):
         raise InputError(f"{kind.name} keeps the settings of its training; leave out --set")
     method = _load(kind.name, folder, scale, backend, _changes(changes))
-    return method.with_sampling(_sampling(method, folder, evaluations)) if kind.sampled else method
+    return method.with_sampling(_sampling(folder, evaluations)) if kind.sampled else method
+
+
+def _shipped(kind: Kind, scale: int | None, option: str) -> Path:
+    """Folder of the weights of a method in the package."""
+    folder = shipped.find(kind.name, scale)
+    if folder is not None:
+        return folder
+    writers = "`train` or `import-weights`" if imports(kind) else "`train`"
+    cure = f"give the folder that {writers} wrote: {option} DIR"
+    found = ", ".join(map(str, shipped.scales(kind.name)))
+    if not found:
+        raise InputError(f"{kind.name} is learned, and no weights of it are in the package; {cure}")
+    lacks = "absent" if scale is None else f"{scale}"
+    raise InputError(
+        f"--scale: {lacks}, but the weights of {kind.name} in the package are for {found}; "
+        f"choose one of these, or {cure}"
+    )
 
 
 def _load(
@@ -141,19 +159,18 @@ def _load(
     return method
 
 
-def _sampling(method: Method, folder: Path, evaluations: int | None) -> Sampling:
-    """DDIM in so many `evaluations`, or ancestral sampling over all noise levels."""
-    levels = method.state()[1]["diffusion"]["noise_levels"]
+def _sampling(folder: Path, evaluations: int | None) -> Sampling:
+    """DDIM in so many `evaluations`; without, as the folder says, or over all noise levels."""
+    values = read_yaml(folder / store.PARAMS)
+    levels = values["diffusion"]["noise_levels"]
     if evaluations is not None and evaluations > levels:
         raise InputError(f"--evaluations: {folder} has {levels} noise levels, not {evaluations}")
-    sampler = "ancestral" if evaluations is None else "ddim"
-    return Sampling(
-        sampler=sampler,
-        evaluations=evaluations or levels,
-        spacing="time",
-        temperature=1.0,
-        batch=1,
-    )
+    stored = values.get(shipped.SAMPLING)
+    if stored is None:
+        stored = ALL_LEVELS | {"evaluations": levels}
+    if evaluations is not None:
+        stored = stored | {"sampler": "ddim", "evaluations": evaluations}
+    return validate(stored | {"batch": 1}, Sampling, folder / store.PARAMS)
 
 
 def _changes(changes: Sequence[str]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class CTSR(ClassicalFuser):
         return {"dictionary": torch.from_numpy(self._dictionary.copy())}, self._recipe
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any], backend: Backend) -> None:
-        """Take back what `state` gave."""
+        """Take back what `state` gave, or the same in float32: then scaled to length 1 again."""
         if set(tensors) != {"dictionary"}:
             raise InputError("weights are not those of CTSR, a dictionary; train again")
         matrix = tensors["dictionary"].cpu().numpy()
@@ -108,9 +108,12 @@ class CTSR(ClassicalFuser):
                 "atoms; train again"
             )
         unit = checked(matrix, "dictionary")
-        if matrix.dtype != unit.dtype or not np.allclose(matrix, unit, rtol=0, atol=1e-9):
+        rounded = matrix.dtype == np.float32  # to half precision when it was stored
+        if not (rounded or matrix.dtype == unit.dtype) or not np.allclose(
+            matrix, unit, rtol=0, atol=1e-3 if rounded else 1e-9
+        ):
             raise InputError("dictionary: its atoms are not float64 of length 1; train again")
-        self.set_dictionary(matrix, values)
+        self.set_dictionary(unit if rounded else matrix, values)
 
     def fuse_group(self, group: Group, generator: torch.Generator) -> np.ndarray:
         """Fuse a group to RGB (H, W, 3) in [0, 1]; draws no random numbers."""
