@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-REGISTRIES = ("reference", "results", "methods")
+REGISTRIES = ("reference", "results", "methods", "weights")
 CLOSE = "<!-- /generated -->"
 TOKENS = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[^\n]*\n(?:.*?\n)?[ \t]*(?P=fence)[`~]*[ \t]*$"
