@@ -80,7 +80,9 @@ def draw(drawn: Denoiser, batch: int, pixels: int, sampler: str, evaluations: in
     """Draw a batch of images."""
     condition = torch.full((batch, TFSDiff.condition_channels, pixels, pixels), 0.5)
     generators = [torch.Generator().manual_seed(i) for i in range(batch)]
-    how = Sampling(sampler=sampler, evaluations=evaluations, spacing="time", temperature=1.0, batch=batch)
+    how = Sampling(
+        sampler=sampler, evaluations=evaluations, spacing="time", temperature=1.0, batch=batch
+    )
     return drawn.sample(condition, generators, how)
 
 
