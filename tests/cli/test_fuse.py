@@ -210,7 +210,7 @@ def test_samples_never_overwrite_an_input(inputs, tmp_path, capsys, weights):
         ("mean", "--scale 3 --enlarger sr3", "give the folder that `train` or `import-weights` wr"),
         ("mean", "--scale 4 --enlarger sr3 --enlarger-weights {sr3}", "by 2; --scale says 4"),
         ("mean", "--scale 2 --enlarger-weights {sr3}", "bicubic learns nothing"),
-        ("mean", "--scale 2 --enlarger full", "--enlarger: 'full' is none of bicubic, sr3"),
+        ("mean", "--scale 2 --enlarger full", "--enlarger: 'full' is none of bicubic, least_sq"),
         ("mean", "--scale 1", "--scale: '1' is no whole number of at least 2"),
         ("mean", "--scale two", "--scale: 'two' is no whole number"),
         ("mean", "--scale -4", "--scale: '-4' is no whole number"),

@@ -274,13 +274,23 @@ def test_state_is_taken_back(tmp_path):
         ({"dictionary": torch.ones(64)}, "do not fit"),
         ({"dictionary": torch.ones(49, 96)}, "must be 64 x n"),
         ({"dictionary": torch.ones(64, 96).double()}, "not float64 of length 1"),
-        ({"dictionary": torch.ones(64, 96) / 8}, "not float64 of length 1"),
+        ({"dictionary": torch.ones(64, 96) / 7}, "not float64 of length 1"),
         ({"dictionary": torch.full((64, 96), torch.nan)}, "no finite numbers"),
     ],
 )
 def test_wrong_weights_are_refused(tensors, message):
     with pytest.raises(InputError, match=message):
         CTSR(SMALL).restore(tensors, {"seed": 1}, CPU)
+
+
+def test_a_dictionary_that_was_halved_has_atoms_of_length_1_again():
+    exact = normalised(np.random.default_rng(1).standard_normal((64, 96)))
+    method = CTSR(SMALL)
+    method.restore({"dictionary": torch.from_numpy(exact).half().float()}, {"seed": 1}, CPU)
+    found = method.state()[0]["dictionary"].numpy()
+    assert found.dtype == np.float64
+    assert np.allclose(np.linalg.norm(found, axis=0), 1, rtol=0, atol=1e-12)
+    assert np.abs(found - exact).max() < 1e-3
 
 
 def test_without_a_dictionary_nothing_is_fused():
