@@ -75,7 +75,8 @@ def _text(path: Path) -> str:
 
 def _curves(run: Path, params: dict[str, Any]) -> pd.DataFrame:
     """All curves that the figures of the trainings show, a line a value."""
-    pairs = [(name, scale) for name in params["networks"] for scale in params["scales"]]
+    networks = [*params["networks"], *params["guided"]]
+    pairs = [(name, scale) for name in networks for scale in params["scales"]]
     pairs += [(name, at) for name in params["ablations"] for at in params["ablation_scales"]]
     wanted = [(name, scale, f"{name}-x{scale}", PANELS) for name, scale in pairs]
     wanted += [
