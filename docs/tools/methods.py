@@ -35,6 +35,7 @@ NOT_SHOWN = (".checkpoint_steps", ".validation_steps", ".validation_images", ".p
              ".validation_evaluations", ".input", ".accumulate")  # fmt: skip
 SCORES = ("PSNR", "SSIM", "VIF", "LPIPS", "AG")
 NONE = "–"
+NOT_RECORDED = "Not yet in the [recorded run](../results/provenance.md)."
 
 
 def facts(name: str) -> str:
@@ -71,6 +72,10 @@ def trained(name: str) -> str:
     """Which stage trains the method, if any."""
     if METHODS[name].training is None:
         return "no; nothing is learned"
+    if "guide" in method_class(name).Settings.model_fields:
+        return "by the stage `train_guided`, once for each scale, after its guide"
+    if name in configured.parameters(PROFILES[0])["closed_forms"]:
+        return "by the stage `fit_enlarger`, once for each scale; a closed form"
     if issubclass(method_class(name), (JointMethod, Enlarger)):
         return "by the stage `train`, once for each scale"
     return "by the stage `train_fuser`, once, on full-size images"
@@ -184,7 +189,7 @@ def scores(name: str) -> str:
         if row["against"] == "truth" and name in row["row"].split("-")
     ]
     if not found:
-        return f"No row of Table 1 has {method_label(name)}."
+        return NOT_RECORDED
     rows = [
         (row["label"], "" if row["row"].endswith("-full") else f"×{row['scale']}", *marks(row))
         for row in unrepeated(found)
@@ -230,6 +235,8 @@ def cost(name: str) -> str:
         for row in read("cost.csv", "cost")
         if name == row["row"].split("-")[0]
     ]
+    if not rows:
+        return NOT_RECORDED
     heads = ("One group", "Parameters", "Operations", "Seconds", "Peak memory")
     about = run()
     side, device = about["data"]["pixels"], about["machine"]["device"]

@@ -22,7 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "workflow/conf"
-FIRST_PROFILES = ("demo", "ci", "showcase", "harvard", "paper", "official")
+FIRST_PROFILES = ("demo", "ci", "showcase", "harvard", "harvard-quick", "paper", "official")
 ABSENT = object()
 
 Values = dict[str, Any]  # of a parameter, by profile
@@ -45,10 +45,13 @@ def profiles() -> dict[str, Values]:
 
 
 def _wanted(profile: str) -> list[str]:
-    # A profile that reads folders leaves it to the user which.
+    # A profile that reads folders, or starts from one that does, leaves it to the user which.
     text = (CONF / f"profile/{profile}.yaml").read_text(encoding="utf-8")
     groups = [group for group in ("data", "pairs") if f"override /{group}: directory" in text]
-    return [f"{group}.input=FOLDER" for group in groups]
+    names = re.findall(r"^  - ([\w-]+)$", text, re.MULTILINE)
+    parents = [name for name in names if (CONF / f"profile/{name}.yaml").is_file()]
+    wanted = [f"{group}.input=FOLDER" for group in groups]
+    return [*wanted, *(word for parent in parents for word in _wanted(parent))]
 
 
 def _at(key: str, among: Sequence[str]) -> Values:
@@ -308,7 +311,8 @@ def common_parameters() -> str:
         values = _at(found["key"], everywhere) if found else {}
         if found and not any(isinstance(value, dict) for value in values.values()):
             derived = any(
-                f"${{{kind}:" in found["value"] for kind in ("learned", "plain", "joined")
+                f"${{{kind}:" in found["value"]
+                for kind in ("learned", "plain", "joined", "without", "with", "of")
             )
             shown = f"`{found['value']}`" if derived else _values(values, everywhere)
             meaning = _sentence(found["meaning"] or "")
