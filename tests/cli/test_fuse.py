@@ -467,7 +467,7 @@ def test_settings_of_a_learned_fuser_of_one_size_can_be_changed(inputs, tmp_path
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("", "light is learned; give the folder that `train` or `import-weights` wrote"),
+        ("", "light is learned, and no weights of it are in the package; give the folder"),
         ("--weights {light} --evaluations 2", "drawn by diffusion; leave it out"),
         ("--weights {light} --set width=3", "methods.light: width: Extra inputs"),
         ("--weights {light} --enlarger bicubic", "light does not enlarge without --scale"),

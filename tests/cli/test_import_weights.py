@@ -67,7 +67,7 @@ def direct(method, scale):
     made = methods.build(method, layout.family(method).settings, scale)
     diffusion = {
         "noise_levels": STEPS, "schedule": "linear", "beta_start": 1e-6, "beta_end": 1e-2,
-        "prediction": "eps",
+        "prediction": "eps", "levels": "time",
     }  # fmt: skip
     values = {"unet": layout.SMALL.model_dump(mode="json"), "diffusion": diffusion}
     made.restore(layout.network(method).state_dict(), values, CPU)
