@@ -106,6 +106,11 @@ def test_every_section_of_the_parameters_is_on_the_page():
         assert sections <= shown | {"ablated"}, profile  # `ablated` follows from the variants
 
 
+@pytest.mark.parametrize("profile", ["harvard", "harvard-quick"])
+def test_a_profile_asks_for_folders_of_those_it_starts_from(profile):
+    assert reference._wanted(profile) == ["data.input=FOLDER", "pairs.input=FOLDER"]
+
+
 @pytest.mark.parametrize(
     ("page", "names"),
     [

@@ -26,6 +26,26 @@ def test_missing_results_name_the_stage_that_makes_them(results: Path) -> None:
         methods.cost("cddfuse")
 
 
+def test_a_method_that_no_run_has_says_so(results: Path) -> None:
+    for name in ("table1", "cost"):
+        (results / f"{name}.csv").write_text("row,scale,against\nbicubic,2,truth\n")
+    assert methods.scores("least_squares") == methods.cost("least_squares")
+    assert methods.scores("least_squares").startswith("Not yet in the [recorded run]")
+
+
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        ("cddfuse", "train_fuser"),
+        ("least_squares", "fit_enlarger"),
+        ("sr3", "train"),
+        ("tfsdiff_guided", "train_guided"),
+    ],
+)
+def test_the_stage_that_trains_a_method(name: str, stage: str) -> None:
+    assert methods.trained(name).startswith(f"by the stage `{stage}`,")
+
+
 @pytest.mark.parametrize(
     ("row", "label"),
     [
