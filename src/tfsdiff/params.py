@@ -211,8 +211,8 @@ class Diffusion(Section):
     # what the network predicts; paper: eps; preconditioned: the residual to a first guess, scaled
     # to unit variance at every noise level
     prediction: Prediction
-    # noise levels of a training: time, uniform in t, as published; residual, half of them the
-    # noisiest, half evenly in log-SNR where noise and residual are of comparable size
+    # noise levels of a training: time, uniform in t, as published; residual, four of five
+    # the noisiest, the others evenly in log-SNR where noise and residual are of comparable size
     levels: DrawnLevels
 
 

@@ -50,13 +50,14 @@ TRAIN = Train(
     validation_evaluations=2,
     keep="last",
 )
-SR3 = {
+SHARED: dict[str, Any] = {
     "process": "diffusion",
     "prediction": None,
     "noise_loss": "l2",
     "enlargement": "bicubic",
 }
-TFSDIFF: dict[str, Any] = SR3 | {
+SR3: dict[str, Any] = SHARED | {"psf_weight": 0.0}
+TFSDIFF: dict[str, Any] = SHARED | {
     "base": "maximum",
     "tmfa": "sources",
     "tmfa_ratio": 3,

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from tfsdiff.params import Diffusion, DrawnLevels, Spacing
 
+FIRST_SHARE = 0.8  # of the levels drawn by `residual`: those of a sampler's first evaluation
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -104,8 +106,9 @@ class Schedule:
         By `time` the step t is uniform in 1..T for each sample, and g uniform between
         sqrt(alpha_bar) of t - 1 and t (the continuous level of SR3, WaveGrad). The released code
         draws one t a batch. For a small residual most of these levels are alike: the noise hides it
-        all. By `residual` half of the samples are at the noisiest level, where the first
-        evaluation of a sampler is, and half where the spacing `residual` puts all others.
+        all. By `residual` four of five samples are at the noisiest level, where the first
+        evaluation of a sampler is and an image of one evaluation is made, and one of five where
+        the spacing `residual` puts all others.
 
         Args:
             count: number of levels.
@@ -117,7 +120,7 @@ class Schedule:
             low, high = self._undecided(deviation)
             u = torch.rand(count, 2, generator=generator, dtype=torch.float64)
             g = torch.sigmoid(2 * (low + (high - low) * u[:, 0])).sqrt()
-            return torch.where(u[:, 1] < 0.5, self.alpha_bar[-1].sqrt(), g)
+            return torch.where(u[:, 1] < FIRST_SHARE, self.alpha_bar[-1].sqrt(), g)
         g = self.alpha_bar.sqrt()
         t = torch.randint(1, self.T + 1, (count,), generator=generator)
         u = torch.rand(count, generator=generator, dtype=torch.float64)

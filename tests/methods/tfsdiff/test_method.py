@@ -12,7 +12,7 @@ from tfsdiff.diffusion.denoiser import Parametrisation
 from tfsdiff.methods import build
 from tfsdiff.methods.base import Examples
 from tfsdiff.methods.conditional import training
-from tfsdiff.methods.tfsdiff.psf import PSF, ReleasedPSF
+from tfsdiff.methods.conditional.psf import PSF, ReleasedPSF
 from tfsdiff.params import Sampling
 from tfsdiff.training.log import NullLog, Recipe
 

@@ -1,27 +1,47 @@
 """SR3 (Saharia et al. 2021): enlarges one image by diffusion, conditioned on its enlargement.
 
-Against TFS-Diff: one source a time instead of three, no gate, the noise objective alone.
+Against TFS-Diff: one source a time instead of three, no gate, and as published the noise objective
+alone.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from tfsdiff.core.tensors import CHANNELS, SOURCES
 from tfsdiff.methods.base import Enlarger, Examples
-from tfsdiff.methods.conditional import released
-from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, Settings
+from tfsdiff.methods.conditional import method, released
+from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, ImageLoss
+from tfsdiff.methods.conditional.psf import PSF, Weight
+from tfsdiff.params import Section
+
+
+class Settings(method.Settings):
+    """Those of a conditional diffusion, and what TFS-Diff adds to the loss."""
+
+    # of L_PSF, MSE and SSIM of the estimate alike, beside the noise objective; 0: SR3 as published
+    psf_weight: Weight
 
 
 class SR3(ConditionalMethod, Enlarger):
     """One network for all modalities, which it sees as RGB images without being told which."""
 
-    Settings = Settings
+    Settings: ClassVar[type[Section]] = Settings
     name = "sr3"
     condition_channels = CHANNELS
     # 16 groups: the released configuration from 64 to 512 pixels.
-    family = released.Family("sr3", CHANNELS, released.LEARNING, narrow_groups=16)
+    family = released.Family(
+        "sr3", CHANNELS, released.LEARNING | {"psf_weight": 0.0}, narrow_groups=16
+    )
+
+    settings: Settings
+
+    def image_loss(self) -> ImageLoss | None:
+        """L_PSF at its weight, at all noise levels alike, or nothing where that is zero."""
+        weight = self.settings.psf_weight
+        return PSF(weight, weight, "uniform") if weight else None
 
     def pairs(self, examples: Examples) -> ConditionalPairs:
         """Enlarged and true sources of all groups as separate images: (3 N, 3, H, W) each."""

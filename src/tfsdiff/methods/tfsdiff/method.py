@@ -5,10 +5,9 @@ channels, and L_PSF joins the noise objective. The target is the fused ground tr
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from tfsdiff.common.errors import InputError
@@ -18,10 +17,8 @@ from tfsdiff.methods.base import Examples, JointMethod
 from tfsdiff.methods.conditional import method, released
 from tfsdiff.methods.conditional.method import ConditionalMethod, ConditionalPairs, ImageLoss
 from tfsdiff.methods.conditional.network import Gate
-from tfsdiff.methods.tfsdiff.psf import PSF, Levels, ReleasedPSF
+from tfsdiff.methods.conditional.psf import PSF, Levels, ReleasedPSF, Weight
 from tfsdiff.params import Count, Section
-
-Weight = Annotated[float, Field(ge=0)]
 
 
 class Settings(method.Settings):

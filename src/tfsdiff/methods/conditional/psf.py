@@ -5,16 +5,18 @@ weight and the value of each of its terms.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor
 
 from tfsdiff.diffusion.denoiser import Estimate
 from tfsdiff.metrics.ssim import TAPS, similarity_map, structural_similarity
 
 Levels = Literal["signal", "uniform"]
+Weight = Annotated[float, Field(ge=0)]
 
 
 @dataclass(frozen=True)

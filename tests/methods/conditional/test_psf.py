@@ -4,7 +4,7 @@ import skimage.metrics
 import torch
 
 from tfsdiff.diffusion.denoiser import Estimate, Parametrisation, q_sample
-from tfsdiff.methods.tfsdiff.psf import PSF, Levels, ReleasedPSF
+from tfsdiff.methods.conditional.psf import PSF, Levels, ReleasedPSF
 
 
 def terms(

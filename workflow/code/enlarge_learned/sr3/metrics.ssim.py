@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/metrics/ssim.py

@@ -1,1 +1,0 @@
-../../../../src/tfsdiff/methods/tfsdiff/psf.py

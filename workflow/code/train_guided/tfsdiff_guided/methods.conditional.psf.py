@@ -1,0 +1,1 @@
+../../../../src/tfsdiff/methods/conditional/psf.py
