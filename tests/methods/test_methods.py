@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import tiny
+from inputs import generators
 from tfsdiff.common.errors import InputError
 from tfsdiff.compose import compose
 from tfsdiff.core.backend import CPU
@@ -25,6 +26,7 @@ from tfsdiff.methods import (
     training_module,
 )
 from tfsdiff.methods.base import Enlarger, Examples, JointMethod, Method
+from tfsdiff.methods.tfsdiff_guided.guide import Guide
 from tfsdiff.params import Sampling
 from tfsdiff.training.log import NullLog, Recipe
 
@@ -33,6 +35,7 @@ CONF = Path(__file__).resolve().parents[2] / "workflow/conf"
 SETTINGS: dict[str, dict[str, Any]] = compose(["profile=ci"], CONF)["methods"] | {
     "sr3": tiny.SR3,
     "tfsdiff": tiny.TFSDIFF,
+    "tfsdiff_guided": tiny.TFSDIFF | {"guide": "least_squares", "steps": None},
 }
 
 
@@ -40,8 +43,13 @@ def fitted(
     name: str, examples: Callable[..., Examples], brief: Recipe, sampling: Sampling
 ) -> Method:
     method = build(name, SETTINGS[name], 2, sampling)
+    parts = [examples(2), examples(2, seed=1)]
+    if name == "tfsdiff_guided":
+        guide = fitted("least_squares", examples, brief, sampling)
+        method.guide_by(guide)
+        parts = [replace(x, guided=Guide.of(guide)(x.low, generators(4))) for x in parts]
     if method.learned:
-        tiny.fit(method, examples(2), examples(2, seed=1), brief, CPU, NullLog())
+        tiny.fit(method, *parts, brief, CPU, NullLog())
     return method
 
 
@@ -128,7 +136,16 @@ def test_stored_parameters_are_readable(
 ) -> None:
     save_method(tmp_path / "a", "tfsdiff", fitted("tfsdiff", examples, brief, sampling))
     _, values = store.read(tmp_path / "a")
-    assert list(values) == ["name", "scale", "settings", "unet", "diffusion", "train", "seed"]
+    assert list(values) == [
+        "name",
+        "scale",
+        "settings",
+        "unet",
+        "diffusion",
+        "train",
+        "seed",
+        "residual",
+    ]
     assert values["settings"] == {"method": "tfsdiff"} | tiny.TFSDIFF
     assert values["unet"]["multipliers"] == [1, 2]
 
