@@ -86,6 +86,12 @@ def total() -> str:
     return f"{sum(map(_size, shipped.all_folders())) / 1e6:.1f} MB"
 
 
+def scales(name: str) -> str:
+    """Scales at which there are weights of a method, in words."""
+    *others, last = map(str, shipped.scales(name))
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def data() -> str:
     """What the files were learned from, alike ones together; a list."""
     alike: dict[str, list[str]] = {}
@@ -161,6 +167,7 @@ def commands() -> str:
 BLOCKS = {
     "weights-files": files,
     "weights-total": total,
+    "weights-scales": scales,
     "weights-data": data,
     "weights-scores": scores,
     "weights-commands": commands,

@@ -78,12 +78,23 @@ def test_some_weights_have_a_line_each(package):
         strict=True,
     ):
         assert all(word in line for word in words)
+    assert weights.scales("sr3") == "4"
+    put(package / "sr3-x8", name="sr3", scale=8, settings=settings, data=computed)
+    assert weights.scales("sr3") == "4 or 8"
     assert weights.data().count("- `") == 2
     data = " ".join(weights.data().split())
     assert "`ctsr`: 53 groups of a, b and 600 pairs, at 256 × 256 pixels" in data
-    assert "`sr3-x4`, `tfsdiff_guided-x4`: 53 groups of a, b and 300 computed groups, made" in data
+    assert "`sr3-x8`, `tfsdiff_guided-x4`: 53 groups of a, b and 300 computed groups, made" in data
     assert "Never seen: d. The pairs are of the cases 2, 3." in data
     scores = weights.scores().splitlines()
+    assert len(scores) == 6
     assert scores[2].endswith("| enlarged sources | 15 | 30.00 | 30.00 | -0.0013 | 0.9000 |")
-    assert scores[3:] == ["", "a machine."]
+    assert scores[4:] == ["", "a machine."]
     assert "ship.py measure RUN sr3-x4`" in weights.commands()
+
+
+def test_all_that_ship_were_measured_and_lost_next_to_nothing():
+    found = json.loads(weights.MEASURED.read_text()) if weights.MEASURED.is_file() else {}
+    assert {folder.name for folder in shipped.all_folders()} <= found.keys()
+    for one in found.values():
+        assert one["PSNR"] - one["PSNR_halved"] <= 0.02
