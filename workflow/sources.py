@@ -45,6 +45,7 @@ INERT = {
     "tfsdiff.stages.support.torchrun": "starts processes, whose number is tracked",
     "tfsdiff.training.log": "types, and a log that records nothing",
 }
+WEIGHTS = f"src/{PACKAGE}/weights"  # that ship: stages read those of their own run
 # Stages that take several methods from the registry: the lists that name them.
 LISTS = {"cost": ("enlargers", "fusers", "joint"), "variants": ("fusers",)}
 # Modules imported by name, which an import graph does not see.
@@ -66,7 +67,11 @@ class Sources:
         self._empty: dict[Path, bool] = {}
         inside = (root / "src" / PACKAGE).rglob("*")
         self._others = [path for path in inside if path.suffix not in (".py", ".pyc")]
-        self._others = [path for path in self._others if path.is_file()]
+        self._others = [
+            path
+            for path in self._others
+            if path.is_file() and not path.is_relative_to(root / WEIGHTS)
+        ]
         self.graph = grimp.build_graph(PACKAGE, cache_dir=None)
         # All methods, whichever profile params.yaml was composed from.
         self._values = compose([], root / "workflow/conf")
