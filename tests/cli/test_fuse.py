@@ -487,7 +487,8 @@ def test_options_that_do_not_fit_a_learned_fuser_of_one_size(
 def test_the_module_runs_as_a_command(inputs, tmp_path):
     command = [sys.executable, "-m", "tfsdiff.cli", *line(inputs, tmp_path / "fused.png")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("slots: anatomical 1 is a.png")
     inputs[0].unlink()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -433,9 +433,10 @@ def test_train_runs_itself_in_as_many_processes_as_it_is_told(folder, tmp_path):
     command = [
         sys.executable, "-m", "tfsdiff.stages.train", "--network", "tfsdiff", "--scale", "2",
         "--split", folder / "split.csv", "--low", folder / "lr", "--high", folder / "hr",
-        "--truth", folder / "truth", "--checkpoints", tmp_path / "checkpoints",
-        "--speeds", tmp_path / "speed.json", "--live", tmp_path / "live", "--out", out,
-        "--params", tmp_path / "params.yaml",
+        "--truth", folder / "truth", "--computed", folder / "synthetic",
+        "--computed-truth", folder / "synthetic-truth",
+        "--checkpoints", tmp_path / "checkpoints", "--speeds", tmp_path / "speed.json",
+        "--live", tmp_path / "live", "--out", out, "--params", tmp_path / "params.yaml",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr

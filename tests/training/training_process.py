@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -62,7 +63,8 @@ def main(folder: Path, processes: int = 1, kill: int = 0, dropout: int = 10) -> 
 
     DenoisingObjective.loss = logged
     recipe = Recipe(4, folder / "checkpoints", unet, tiny.DIFFUSION, train)
-    fit(method, None, None, recipe, CPU, NullLog())
+    examples = SimpleNamespace(computed=())
+    fit(method, examples, examples, recipe, CPU, NullLog())
     if first:
         save_file(method.state()[0], folder / "weights.safetensors")
 
