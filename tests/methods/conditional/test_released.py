@@ -61,6 +61,18 @@ def test_any_architecture_is_read_off_its_shapes(method: str, change: dict) -> N
     assert released.recognise(shapes, layout.family(method), groups=8) == unet
 
 
+def diffusion_of(noise_levels: int) -> Diffusion:
+    """The released schedule with so many levels."""
+    return Diffusion(
+        noise_levels=noise_levels,
+        schedule="linear",
+        beta_start=1e-6,
+        beta_end=1e-2,
+        prediction="eps",
+        levels="time",
+    )
+
+
 def test_there_is_a_family_for_every_conditional_method() -> None:
     kinds = {name: methods.method_class(name) for name in methods.METHODS}
     found = {
@@ -83,14 +95,7 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
     found = kind.import_released(path, groups=8)
     assert found.settings == layout.family(method).settings
     assert found.settings is not layout.family(method).settings
-    diffusion = Diffusion(
-        noise_levels=6,
-        schedule="linear",
-        beta_start=1e-6,
-        beta_end=1e-2,
-        prediction="eps",
-        levels="time",
-    )
+    diffusion = diffusion_of(6)
     sections = {"unet": layout.SMALL, "diffusion": diffusion}
     values = {name: section.model_dump(mode="json") for name, section in sections.items()}
     assert found.values == values
@@ -108,14 +113,7 @@ def test_what_is_imported_draws_as_the_network_that_was_released(
 
 @pytest.mark.parametrize("method", layout.METHODS)
 def test_settings_make_the_released_network(method: str) -> None:
-    diffusion = Diffusion(
-        noise_levels=6,
-        schedule="linear",
-        beta_start=1e-6,
-        beta_end=1e-2,
-        prediction="eps",
-        levels="time",
-    )
+    diffusion = diffusion_of(6)
     made = methods.build(method, layout.family(method).settings, 2)
     assert made.condition_channels == layout.CHANNELS[method]
     assert made.gate[0] == layout.GATE[method]
