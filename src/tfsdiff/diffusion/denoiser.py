@@ -83,6 +83,13 @@ CONTRASTS = 9  # from none to the whole range: LEVEL (2^8 - 1) = 2
 SMALLEST_DEVIATION = LEVEL / 4  # images are rounded to levels: never less is open
 
 
+def _maximum(images: Tensor, window: int) -> Tensor:
+    """Largest value in the window around each pixel, by rows, then columns."""
+    reach = window // 2
+    rows = F.max_pool2d(images, (1, window), 1, (0, reach))
+    return F.max_pool2d(rows, (window, 1), 1, (reach, 0))
+
+
 def contrast(condition: Tensor, window: int) -> Tensor:
     """Place of each pixel among the contrasts of a `ResidualSize`: (B, 1, H, W) in [0, 8].
 
@@ -91,9 +98,7 @@ def contrast(condition: Tensor, window: int) -> Tensor:
         window: side, odd; cut off at the borders.
     """
     light = luminance(condition.unflatten(1, (-1, CHANNELS)))[:, :, 0]
-    highest = F.max_pool2d(light, window, 1, window // 2)
-    lowest = -F.max_pool2d(-light, window, 1, window // 2)
-    extent = (highest - lowest).amax(1, keepdim=True)
+    extent = (_maximum(light, window) + _maximum(-light, window)).amax(1, keepdim=True)
     return torch.log2(extent / LEVEL + 1).clamp(max=CONTRASTS - 1)
 
 
@@ -315,15 +320,12 @@ class Regression(Denoiser):
 
     def forward(self, condition: Tensor, x_g: Tensor, g: Tensor) -> Estimate:
         """Estimate x_0 from the condition; arguments as for any denoiser."""
-        nothing = torch.full_like(g, self._noisiest_level())
+        nothing = torch.full_like(g, self.schedule.noisiest)
         return super().forward(condition, torch.zeros_like(x_g), nothing)
 
     def levels(self, sampling: Sampling) -> tuple[float, ...]:
         """One evaluation, however many are asked for."""
-        return self._noisiest_level(), 1.0
-
-    def _noisiest_level(self) -> float:
-        return self.schedule.alpha_bar[-1].sqrt().item()
+        return self.schedule.noisiest, 1.0
 
 
 DENOISERS: dict[Process, type[Denoiser]] = {"diffusion": Denoiser, "regression": Regression}

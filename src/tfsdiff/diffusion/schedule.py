@@ -37,6 +37,11 @@ class Schedule:
         """Number of noise levels, T of the paper."""
         return len(self.alpha_bar) - 1
 
+    @property
+    def noisiest(self) -> float:
+        """The level g of step T, near 0."""
+        return self.alpha_bar[-1].sqrt().item()
+
     def subsequence(
         self, evaluations: int, spacing: Spacing = "time", deviation: float = 1.0
     ) -> tuple[float, ...]:
@@ -63,7 +68,7 @@ class Schedule:
             low, high = self._undecided(deviation)
             count = evaluations - 1
             places = [low + (high - low) * (i + 0.5) / count for i in range(count)]
-            return (self._noisiest(), *map(level_of, places), 1.0)
+            return (self.noisiest, *map(level_of, places), 1.0)
         if spacing == "time":
             indices = [round(self.T * i / evaluations) for i in range(evaluations, -1, -1)]
         else:
@@ -81,9 +86,6 @@ class Schedule:
             indices.append(max(min(t, indices[-1] - 1), evaluations - done))
         return [*indices, 0]
 
-    def _noisiest(self) -> float:
-        return self.alpha_bar[-1].sqrt().item()
-
     def _undecided(self, deviation: float) -> tuple[float, float]:
         """Halves of the log-SNR between which noise and residual are of comparable size.
 
@@ -91,7 +93,7 @@ class Schedule:
         sigma^2 / (s^2 + sigma^2) of its variance open: 98 % at the lower end, 0.2 % at the upper.
         """
         size = -math.log(deviation)
-        lowest = half_log_snr(self._noisiest())
+        lowest = half_log_snr(self.noisiest)
         return max(size - 2.0, lowest + 1e-3), size + 3.0
 
     def draw_levels(
